@@ -1,0 +1,28 @@
+/* Sentences that must be true. TEST(a_sentence) { assert_...(...); } registers itself; the names
+ * are read by people, so they are whole sentences. cmocka gives the assertions. */
+#pragma once
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct test {
+    const char *says;
+    void (*run)(void **state);
+    struct test *next;
+};
+
+void test_register(struct test *test);
+
+#define TEST(sentence)                                                                             \
+    static void sentence(void **state);                                                            \
+    __attribute__((constructor)) static void register_##sentence(void)                             \
+    {                                                                                              \
+        static struct test test = { #sentence, sentence, NULL };                                   \
+        test_register(&test);                                                                      \
+    }                                                                                              \
+    static void sentence(__attribute__((unused)) void **state)
