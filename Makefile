@@ -33,6 +33,7 @@ CORE    := $(call objects,core/*.c core/engines/*.c core/kernels/*.c)
 API     := $(call objects,api/*.c)
 SERVER  := $(call objects,server/*.c)
 UNIT    := $(call objects,tests/testing.c tests/unit/*.c)
+HTTP    := $(call objects,tests/testing.c tests/http/*.c)
 SOURCES := $(shell find core api server tests -name '*.[ch]' -o -name '*.inc' -o -name '*.def')
 
 .PHONY: all run demo test check lint format bench image deps clean install help
@@ -43,6 +44,9 @@ $(BUILD)/convolved: $(SERVER) $(API) $(CORE)
 
 $(BUILD)/unit: $(UNIT) $(API) $(CORE)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.api) $(LIBS.core)
+
+$(BUILD)/http: $(HTTP) $(BUILD)/convolved
+	$(CC) $(LDFLAGS) -o $@ $(HTTP) $(LIBS.tests) -lcjson -lm
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

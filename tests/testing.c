@@ -1,6 +1,7 @@
 /* Runs the registered tests under cmocka; an argument is a pattern of names (* and ?) to pick. */
 #include "tests/testing.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
 
 enum { MOST = 4096 };
@@ -20,10 +21,13 @@ int main(int argc, char **argv)
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (struct test *test = first; test && count < MOST; test = test->next)
-        tests[count++] = (struct CMUnitTest){ .name = test->says, .test_func = test->run };
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
-    failures = _cmocka_run_group_tests("convolved", tests, count, NULL, NULL);
-    printf("%s: %zu tests, %d failed\n", argv[0], count, failures);
-    return failures != 0 || count == 0;
+        if (argc < 2 || !fnmatch(argv[1], test->says, 0))
+            tests[count++] = (struct CMUnitTest){ .name = test->says,
+                                                  .test_func = test->run,
+                                                  .teardown_func = test_teardown };
+    failures = _cmocka_run_group_tests(argv[0], tests, count, NULL, NULL);
+    if (tests_end && !tests_end())
+        failures++, count++;
+    printf("%zu passed, %d failed\n", count - (size_t)failures, failures);
+    return failures != 0;
 }

@@ -18,6 +18,11 @@ struct test {
 
 void test_register(struct test *test);
 
+/* What a test program may define: after each test (cmocka's teardown), and after all of them
+ * (false is one more failure). */
+__attribute__((weak)) int test_teardown(void **state);
+__attribute__((weak)) bool tests_end(void);
+
 #define TEST(sentence)                                                                             \
     static void sentence(void **state);                                                            \
     __attribute__((constructor)) static void register_##sentence(void)                             \
