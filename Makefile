@@ -1,52 +1,118 @@
-# `make help` says what there is. MODE picks how it is built: release, debug, asan or tsan.
+# `make help` says what there is. MODE picks how it is built: release, debug, asan, tsan or cover.
 MODE   ?= release
 CC     ?= cc
 PREFIX ?= /usr/local
-BUILD  := build/$(MODE)
 PORT   ?= 8080
+BUILD  := build/$(MODE)
+# Sub-makes of the targets that install first: as many jobs as cores, unless -j says otherwise.
+BUILDING = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 FLAGS.release := -O2
 FLAGS.debug   := -Og -g
 FLAGS.asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover
 FLAGS.tsan    := -O1 -g -fsanitize=thread
+FLAGS.cover   := -O0 -g --coverage
 
 HARDEN.release := -D_FORTIFY_SOURCE=3 -fstack-clash-protection -fcf-protection
 CFLAGS   += -std=gnu17 $(FLAGS.$(MODE)) $(HARDEN.$(MODE)) -fstack-protector-strong -fPIE
 CFLAGS   += -fno-math-errno -ffp-contract=off
 CFLAGS   += -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
 CPPFLAGS += -I. -MMD -MP -D_GNU_SOURCE
-LDFLAGS  += $(filter -fsanitize%,$(FLAGS.$(MODE))) -pie -Wl,-z,relro,-z,now
+LDFLAGS  += $(filter -fsanitize% --coverage,$(FLAGS.$(MODE))) -pie -Wl,-z,relro,-z,now
 
 # Each folder brings its own libraries: this is the layering, seen from the linker.
 LIBS.core   := -lopenblas -lm -pthread
 LIBS.api    := -lcjson -ldeflate
 LIBS.server := -lmicrohttpd
-LIBS.tests  := -lcmocka -lcurl -lpng
+LIBS.tests  := -lcmocka -lcurl -lpng -lcjson -lm
 
 # What Debian 12 has of all this.
 DEPS.build := gcc libc6-dev libmicrohttpd-dev libcjson-dev libopenblas-serial-dev libstb-dev \
-              libdeflate-dev
-DEPS.test  := libcmocka-dev libcurl4-openssl-dev libpng-dev libonnx-testdata curl jq
+              libdeflate-dev curl
+DEPS.test  := $(DEPS.build) libcmocka-dev libcurl4-openssl-dev libpng-dev \
+              libonnx-testdata jq
+DEPS.lint  := clang-format clang-tidy cppcheck
+DEPS.fuzz  := $(DEPS.build) clang libclang-rt-14-dev llvm
+DEPS.image := buildah debootstrap
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard $(1))))
 CORE    := $(call objects,core/*.c core/engines/*.c core/kernels/*.c)
 API     := $(call objects,api/*.c)
 SERVER  := $(call objects,server/*.c)
-UNIT    := $(call objects,tests/testing.c tests/unit/*.c)
-HTTP    := $(call objects,tests/testing.c tests/http/*.c)
+TESTING := $(call objects,tests/testing.c)
+HARNESS := $(TESTING) $(call objects,tests/http/harness.c tests/http/client.c)
+TESTS   := $(BUILD)/unit $(BUILD)/http $(BUILD)/conformance
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SOURCES := $(shell find core api server tests -name '*.[ch]' -o -name '*.inc' -o -name '*.def')
 
-.PHONY: all run demo test check lint format bench image deps clean install help
+.PHONY: all run demo test check lint format bench bench-% fuzz cover image test-image deps clean \
+        install help installed-% FORCE
 all: $(BUILD)/convolved ## build the daemon
+
+run: installed-build ## install what is missing, build, serve on PORT (8080)
+	@$(BUILDING) all
+	@tests/tools/run.sh $(BUILD)/convolved $(PORT)
+
+demo: installed-build ## one picture from start to PNG, and stop
+	@$(BUILDING) all
+	@tests/tools/demo.sh $(BUILD)/convolved build/demo
+
+test: installed-test ## all tests that need no network; T='part of a name' picks some
+	@$(BUILDING) all $(TESTS) $(FUZZERS:%=$(BUILD)/replay_%)
+	@tests/run $(BUILD) '$(T)'
+
+check: lint test ## the linters and the tests
+
+lint: ## the format, the layers, the sizes, the linters; silent when all is well
+	@tests/tools/lint.sh $(SOURCES)
+
+format: installed-lint ## rewrite the sources in the house's format
+	clang-format -i $(filter %.c %.h,$(SOURCES))
+
+bench: installed-build ## layers against oneDNN and im2col; LAYERS=file.csv, JSON=1
+	@$(BUILDING) $(BUILD)/bench_conv
+	@$(BUILD)/bench_conv $(LAYERS)
+
+fuzz: installed-fuzz ## MINUTES=1 of libFuzzer on each of tests/fuzz, or on FUZZERS
+	@tests/tools/fuzz.sh $(or $(MINUTES),1) $(FUZZERS)
+
+cover: installed-test ## run the tests, say which lines they reached
+	@$(BUILDING) MODE=cover test
+	@tests/tools/cover.sh build/cover
+
+image: ## the container image; docker where there is an engine, else buildah
+	@tests/tools/image.sh build
+
+test-image: ## build it, run it as nobody with a read-only root, ask it for a convolution
+	@tests/tools/image.sh test
+
+install: all ## install under PREFIX (/usr/local)
+	install -D $(BUILD)/convolved $(DESTDIR)$(PREFIX)/bin/convolved
+
+clean: ## remove build/
+	rm -rf build
+
+# Installed by apt where something of a list is missing; nothing is ever removed for it.
+deps: installed-test ## install what building and testing need
+installed-%:
+	@missing='$(filter-out $(shell dpkg-query -Wf '$${Package}=$${db:Status-Status} ' $(DEPS.$*) \
+	    2>/dev/null | tr ' ' '\n' | sed -n 's/=installed$$//p'),$(DEPS.$*))'; \
+	[ -z "$$missing" ] || tests/tools/install.sh $$missing
 
 $(BUILD)/convolved: $(SERVER) $(API) $(CORE)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.server) $(LIBS.api) $(LIBS.core)
 
-$(BUILD)/unit: $(UNIT) $(API) $(CORE)
+$(BUILD)/unit: $(TESTING) $(call objects,tests/unit/*.c) $(API) $(CORE)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.api) $(LIBS.core)
 
-$(BUILD)/http: $(HTTP) $(BUILD)/convolved
-	$(CC) $(LDFLAGS) -o $@ $(HTTP) $(LIBS.tests) -lcjson -lm
+$(BUILD)/http: $(sort $(HARNESS) $(call objects,tests/http/*.c))
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests)
+
+$(BUILD)/conformance: $(HARNESS) $(call objects,tests/conformance/*.c)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests)
+
+$(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(API) $(CORE)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.api) $(LIBS.core)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -55,10 +121,7 @@ $(BUILD)/%.o: %.c
 # stb_image is a guest: unused parts are not ours to warn about, its stack starts as zeros.
 $(BUILD)/api/stb.o: CFLAGS += -ftrivial-auto-var-init=zero -w
 
-clean: ## remove build/
-	rm -rf build
-
 help: ## say this
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
