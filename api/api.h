@@ -45,7 +45,7 @@ struct reply {
     const char *allow;          /* of a 405, or NULL */
     int retry_after_s;          /* of a 429 or 503, or 0 */
     size_t tensor_header_length; /* Inference-Header-Content-Length of the reply, or 0 */
-    char problem[1536];         /* so that the error path allocates nothing */
+    char problem[2048];         /* so that the error path allocates nothing */
 };
 
 #define WORDS_OF_weight_layout(W)                                                                  \

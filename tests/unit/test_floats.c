@@ -329,8 +329,9 @@ TEST(a_number_is_read_by_json_s_grammar_and_no_other)
     assert_read("1e400", bits_of(INFINITY));
     assert_read("-1e400", bits_of(-INFINITY));
     assert_read("1e-400", 0);
-    assert_read("3.4028235677973366e38", bits_of(INFINITY)); /* halfway to 2^128: even is above */
-    assert_read("3.4028235677973365e38", 0x7f7fffff);
+    /* 2^128 - 2^103, halfway to 2^128, is infinity; anything less is the largest float */
+    assert_read("340282356779733661637539395458142568448", bits_of(INFINITY));
+    assert_read("340282356779733661637539395458142568447.9", 0x7f7fffff);
     assert_read("7.0064923216240853546186479164495e-46", 0); /* halfway to the smallest */
     assert_read("7.0064923216240853546186479164496e-46", 1);
 }
