@@ -5,8 +5,15 @@
 
 struct arena;
 
-/* A limit in bytes over all of the arena's blocks. NULL when out of memory. */
+/* Big blocks kept warm between requests, since fresh pages cost more than a small convolution.
+ * Any thread. Holds at most `keep` bytes; destroyed after the arenas that use it. */
+struct arena_cache;
+struct arena_cache *arena_cache_create(size_t keep); /* NULL when out of memory */
+void arena_cache_destroy(struct arena_cache *cache);
+
+/* A limit in bytes over all of the arena's blocks. cache may be NULL. NULL when out of memory. */
 struct arena *arena_create(size_t limit);
+struct arena *arena_create_cached(size_t limit, struct arena_cache *cache);
 void arena_destroy(struct arena *arena);
 
 /* 64-byte aligned, not zeroed. NULL past the limit, on overflow, or when out of memory.
@@ -26,7 +33,3 @@ size_t arena_used(const struct arena *arena); /* bytes held now, against the lim
 size_t arena_peak(const struct arena *arena); /* the most that was ever held */
 
 #define arena_new(arena, type, count) ((type *)arena_alloc((arena), (count), sizeof(type)))
-
-/* Blocks of 1 MiB and more are kept warm between requests, since fresh pages cost more than a
- * small convolution: at most this many bytes (default 256 MiB); 0 gives all of them back. */
-void arena_keep(size_t bytes);

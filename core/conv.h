@@ -17,12 +17,12 @@
 #include <stdint.h>
 
 struct conv_params {
-#define CONV_FIELD_INT(name)  int name
-#define CONV_FIELD_PAIR(name) int name[2]
-#define CONV_FIELD_QUAD(name) int name[4]
-#define CONV_FIELD_WORD(name) int name
-#define CONV_FIELD_REAL(name) float name
-#define CONV_FIELD_BOOL(name) bool name
+#define CONV_FIELD_INT(name)                      int name
+#define CONV_FIELD_PAIR(name)                     int name[2]
+#define CONV_FIELD_QUAD(name)                     int name[4]
+#define CONV_FIELD_WORD(name)                     int name
+#define CONV_FIELD_REAL(name)                     float name
+#define CONV_FIELD_BOOL(name)                     bool name
 #define PARAM(kind, name, preset, min, max, help) CONV_FIELD_##kind(name);
 #include "core/params.def"
 };
@@ -77,11 +77,11 @@ size_t conv_workspace(const struct conv_plan *plan, const struct pool *pool);
 bool conv_run(const struct conv_plan *plan, const struct conv_inputs *in, float *out,
               const struct conv_context *context, struct error *err);
 
-const char *conv_engine_name(int index); /* best first; NULL past the last */
+const char *conv_engine_name(int index);                    /* best first; NULL past the last */
 const char *conv_plan_engine(const struct conv_plan *plan); /* the one that was picked */
-bool conv_engine_is_exact(const char *name); /* keeps the definition bit for bit */
-const char *conv_isa(void);                  /* the kernels' instruction set */
-const char *conv_blas_core(void);            /* the kernel set that OpenBLAS picked */
+bool conv_engine_is_exact(const char *name);                /* keeps the definition bit for bit */
+const char *conv_isa(void);                                 /* the kernels' instruction set */
+const char *conv_blas_core(void); /* the kernel set that OpenBLAS picked */
 
 /* What stands at row y, column x of the padded plane; y and x may lie in the padding. */
 float conv_pixel(const struct conv_plan *plan, const float *plane, int y, int x);

@@ -6,6 +6,7 @@ struct engine {
     const char *name;
     bool exact; /* keeps conv.h's definition bit for bit */
     bool named; /* used only when asked for by name */
+    bool pads;  /* knows every padding mode; the others see only zeros, and a copy for the rest */
 
     /* Can it do this layer on this machine? err (never NULL) says why not, with the field. */
     bool (*fits)(const struct conv_plan *plan, struct error *err);
@@ -14,11 +15,28 @@ struct engine {
     /* Once, before the tiles: turns the weights into what the tiles read. May be NULL. */
     void (*prepare)(const struct conv_plan *plan, const struct conv_inputs *in, void *shared);
 
-    /* Any tile on any thread, at the same time as others. Writes plan->maps' floats: sum from the
-     * bias, then finish(). Engines see only zero padding: conv_run() hands the others a padded
-     * copy and a plan without pads. */
+    /* Any tile on any thread, at the same time as others. Writes plan->maps' floats: the sums from
+     * the bias, then conv_finish() on them while they are in the cache. */
     void (*run)(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile);
 };
+
+/* The first plane of the group that filter k of picture n looks at: [C/groups][H][W]. */
+static inline const float *conv_group_image(const struct conv_plan *plan, const float *image, int n,
+                                            int k)
+{
+    int group_channels = plan->in.channels / plan->params.groups;
+    int group = k / (plan->maps.channels / plan->params.groups);
+    size_t plane = (size_t)plan->in.height * (size_t)plan->in.width;
+
+    return image +
+           ((size_t)n * (size_t)plan->in.channels + (size_t)(group * group_channels)) * plane;
+}
+
+/* -0 becomes +0, then the activation: what every engine does last to each of its outputs. */
+void conv_finish(const struct conv_plan *plan, float *values, size_t count);
+
+/* Refuses an engine from now on (the self-test's word); index as in conv_engine_name(). */
+void conv_engine_refuse(int index);
 
 extern const struct engine engine_im2col, engine_reference;

@@ -10,9 +10,9 @@ enum error_code {
 
 struct error {
     enum error_code code;
-    char field[64];    /* the parameter's canonical name, or a path in it ("pool/stride"), or "" */
-    char detail[320];  /* one sentence for a person, naming the fix */
-    bool ranged;       /* value, min and max say something */
+    char field[64];   /* the parameter's canonical name, or a path in it ("pool/stride"), or "" */
+    char detail[320]; /* one sentence for a person, naming the fix */
+    bool ranged;      /* value, min and max say something */
     double value, min, max;
 };
 

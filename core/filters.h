@@ -21,7 +21,7 @@ struct bank {
     int stride;         /* its default; 0 none */
     int padding;        /* its default; -1 none (a picture filter: same size) */
     double out_min, out_max; /* exact output range for inputs in [0, 1] */
-    const char *help;   /* one line */
+    const char *help;        /* one line */
 };
 
 int bank_count(void);

@@ -5,8 +5,8 @@
 struct pool;
 
 struct pool *pool_start(int workers, int queue_limit); /* NULL when it cannot; workers >= 1 */
-void pool_drain(struct pool *pool);      /* runs what is queued, takes no more, joins */
-void pool_destroy(struct pool *pool);    /* drained first */
+void pool_drain(struct pool *pool);   /* runs what is queued, takes no more, joins */
+void pool_destroy(struct pool *pool); /* drained first */
 int pool_workers(const struct pool *pool);
 int pool_slots(const struct pool *pool); /* one a worker, one for a caller from outside */
 int pool_queued(struct pool *pool);      /* tasks that wait */

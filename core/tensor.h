@@ -18,5 +18,5 @@ struct tensor {
 size_t shape_count(struct shape shape);
 
 /* 64-byte aligned, not zeroed. ERR_TOO_LARGE names field when it does not fit the arena. */
-bool tensor_alloc(struct tensor *tensor, struct shape shape, const char *field,
-                  struct arena *arena, struct error *err);
+bool tensor_alloc(struct tensor *tensor, struct shape shape, const char *field, struct arena *arena,
+                  struct error *err);

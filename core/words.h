@@ -38,5 +38,6 @@ enum pool_type { WORDS_OF_pool_type(WORD_ENUM) };
 enum combine { WORDS_OF_combine(WORD_ENUM) };
 
 /* NULL-terminated lists, indexed by the enum. */
-extern const char *const auto_pad_words[], *const padding_mode_words[], *const activation_words[],
-    *const pool_type_words[], *const combine_words[];
+extern const char *const auto_pad_words[],
+    *const padding_mode_words[], *const activation_words[], *const pool_type_words[],
+                                                                *const combine_words[];

@@ -10,6 +10,12 @@
 
 #include <cmocka.h>
 
+/* cmocka's fail() is a macro and would hide core's function. */
+#undef fail
+#undef fail_msg
+#define fail_msg(...)                                                                              \
+    (print_error("ERROR: " __VA_ARGS__), print_error("\n"), _fail(__FILE__, __LINE__))
+
 struct test {
     const char *says;
     void (*run)(void **state);
@@ -24,10 +30,10 @@ __attribute__((weak)) int test_teardown(void **state);
 __attribute__((weak)) bool tests_end(void);
 
 #define TEST(sentence)                                                                             \
-    static void sentence(void **state);                                                            \
+    static void sentence(void **cmocka_state);                                                     \
     __attribute__((constructor)) static void register_##sentence(void)                             \
     {                                                                                              \
         static struct test test = { #sentence, sentence, NULL };                                   \
         test_register(&test);                                                                      \
     }                                                                                              \
-    static void sentence(__attribute__((unused)) void **state)
+    static void sentence(__attribute__((unused)) void **cmocka_state)

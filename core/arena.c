@@ -1,0 +1,213 @@
+/* A list of blocks that grows and is freed whole. Big blocks come from a cache and go back to it. */
+#include "core/arena.h"
+
+#include "core/checked.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN = 64, SMALL = 64 * 1024, BIG = 1024 * 1024 };
+
+struct block {
+    struct block *next;
+    size_t size;    /* bytes of data */
+    size_t charged; /* of them, against the arena's limit */
+    _Alignas(ALIGN) char data[];
+};
+
+struct arena_cache {
+    pthread_mutex_t lock;
+    struct block *blocks; /* the latest first */
+    size_t total, keep;
+};
+
+struct arena {
+    struct arena_cache *cache;
+    struct block *blocks;      /* the newest first; only it has free space */
+    size_t used;               /* in the newest block */
+    size_t total, peak, limit; /* charged bytes over all blocks */
+};
+
+struct arena_cache *arena_cache_create(size_t keep)
+{
+    struct arena_cache *cache = calloc(1, sizeof *cache);
+
+    if (cache) {
+        pthread_mutex_init(&cache->lock, NULL);
+        cache->keep = keep;
+    }
+    return cache;
+}
+
+static void free_list(struct block *block)
+{
+    while (block) {
+        struct block *next = block->next;
+
+        free(block);
+        block = next;
+    }
+}
+
+void arena_cache_destroy(struct arena_cache *cache)
+{
+    if (!cache)
+        return;
+    free_list(cache->blocks);
+    pthread_mutex_destroy(&cache->lock);
+    free(cache);
+}
+
+/* The first block that is large enough, but not more than twice as large as wanted. */
+static struct block *cache_take(struct arena_cache *cache, size_t size)
+{
+    struct block *taken = NULL;
+
+    pthread_mutex_lock(&cache->lock);
+    for (struct block **at = &cache->blocks; *at && !taken; at = &(*at)->next)
+        if ((*at)->size >= size && (*at)->size / 2 <= size) {
+            taken = *at;
+            *at = taken->next;
+            cache->total -= taken->size;
+            break;
+        }
+    pthread_mutex_unlock(&cache->lock);
+    return taken;
+}
+
+/* Older blocks make room for this one. */
+static void cache_give(struct arena_cache *cache, struct block *block)
+{
+    struct block *evicted = NULL;
+
+    pthread_mutex_lock(&cache->lock);
+    block->next = cache->blocks;
+    cache->blocks = block;
+    cache->total += block->size;
+    for (struct block **at = &cache->blocks, *last; cache->total > cache->keep;
+         at = &cache->blocks) {
+        while ((*at)->next)
+            at = &(*at)->next;
+        last = *at;
+        *at = NULL;
+        cache->total -= last->size;
+        last->next = evicted;
+        evicted = last;
+    }
+    pthread_mutex_unlock(&cache->lock);
+    free_list(evicted);
+}
+
+struct arena *arena_create(size_t limit)
+{
+    return arena_create_cached(limit, NULL);
+}
+
+struct arena *arena_create_cached(size_t limit, struct arena_cache *cache)
+{
+    struct arena *arena = calloc(1, sizeof *arena);
+
+    if (arena) {
+        arena->limit = limit;
+        arena->cache = cache;
+    }
+    return arena;
+}
+
+static void drop_newest(struct arena *arena)
+{
+    struct block *block = arena->blocks;
+
+    arena->blocks = block->next;
+    arena->total -= block->charged;
+    if (arena->cache && block->size >= BIG)
+        cache_give(arena->cache, block);
+    else
+        free(block);
+}
+
+void arena_destroy(struct arena *arena)
+{
+    if (!arena)
+        return;
+    while (arena->blocks)
+        drop_newest(arena);
+    free(arena);
+}
+
+static struct block *block_create(struct arena *arena, size_t size)
+{
+    struct block *block = NULL;
+
+    if (arena->cache && size >= BIG)
+        block = cache_take(arena->cache, size);
+    if (block)
+        return block;
+    block = aligned_alloc(ALIGN, sizeof *block + size);
+    if (block)
+        block->size = size;
+    return block;
+}
+
+static bool grow(struct arena *arena, size_t need)
+{
+    size_t left = arena->limit - arena->total;
+    size_t charged = need < SMALL && left >= SMALL ? SMALL : need;
+    struct block *block;
+
+    if (charged > left || !(block = block_create(arena, charged)))
+        return false;
+    block->charged = charged;
+    block->next = arena->blocks;
+    arena->blocks = block;
+    arena->used = 0;
+    arena->total += charged;
+    if (arena->total > arena->peak)
+        arena->peak = arena->total;
+    return true;
+}
+
+void *arena_alloc(struct arena *arena, size_t count, size_t size)
+{
+    size_t need;
+    void *memory;
+
+    if (!checked_mul(count, size, &need))
+        return NULL;
+    need = (need + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    if ((!arena->blocks || need > arena->blocks->charged - arena->used) && !grow(arena, need))
+        return NULL;
+    memory = arena->blocks->data + arena->used;
+    arena->used += need;
+    return memory;
+}
+
+void *arena_zeroed(struct arena *arena, size_t count, size_t size)
+{
+    void *memory = arena_alloc(arena, count, size);
+
+    return memory ? memset(memory, 0, count * size) : NULL;
+}
+
+struct arena_mark arena_save(const struct arena *arena)
+{
+    return (struct arena_mark){ arena->blocks, arena->used };
+}
+
+void arena_restore(struct arena *arena, struct arena_mark mark)
+{
+    while (arena->blocks != mark.block)
+        drop_newest(arena);
+    arena->used = mark.used;
+}
+
+size_t arena_used(const struct arena *arena)
+{
+    return arena->total;
+}
+
+size_t arena_peak(const struct arena *arena)
+{
+    return arena->peak;
+}

@@ -1,0 +1,53 @@
+/* The definition, with no tricks: every exact engine gives these bits. Read this one first. */
+#include "core/engine.h"
+
+#include <math.h>
+
+static bool fits(const struct conv_plan *plan, struct error *err)
+{
+    (void)plan, (void)err;
+    return true;
+}
+
+static void size(struct conv_plan *plan)
+{
+    plan->tiles = plan->maps.count * plan->maps.channels;
+}
+
+/* One output: the chain from the bias over channel, row, column. */
+static float window(const struct conv_plan *plan, const float *image, const float *weights,
+                    float bias, int y, int x)
+{
+    const struct conv_params *p = &plan->params;
+    size_t plane = (size_t)plan->in.height * (size_t)plan->in.width;
+    float sum = bias;
+
+    for (int c = 0; c < plan->in.channels / p->groups; c++, image += plane)
+        for (int i = 0; i < p->kernel_size[0]; i++)
+            for (int j = 0; j < p->kernel_size[1]; j++)
+                sum =
+                    fmaf(conv_pixel(plan, image, y * p->stride[0] - p->pads[0] + i * p->dilation[0],
+                                    x * p->stride[1] - p->pads[1] + j * p->dilation[1]),
+                         *weights++, sum);
+    return sum;
+}
+
+/* One tile is one filter's whole map of one picture: [OH x OW]. */
+static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
+                const void *shared, void *scratch, int tile)
+{
+    int n = tile / plan->maps.channels, k = tile % plan->maps.channels;
+    const float *image = conv_group_image(plan, in->image, n, k);
+    const float *weights = in->weights + (size_t)k * plan->w_columns;
+    float *map = maps + (size_t)tile * plan->col_columns, *to = map;
+
+    (void)shared, (void)scratch;
+    for (int y = 0; y < plan->maps.height; y++)
+        for (int x = 0; x < plan->maps.width; x++)
+            *to++ = window(plan, image, weights, in->bias ? in->bias[k] : 0, y, x);
+    conv_finish(plan, map, plan->col_columns);
+}
+
+const struct engine engine_reference = {
+    .name = "reference", .exact = true, .pads = true, .fits = fits, .size = size, .run = run
+};
