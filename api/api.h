@@ -24,6 +24,7 @@ struct limits {
     size_t pixels, output; /* decoded pixels of all pictures; bytes of the returned tensor */
     uint64_t macs;
     size_t memory; /* bytes of the request's arena */
+    const atomic_bool *stop; /* set by another thread: decoding ends with ERR_DEADLINE; or NULL */
 };
 
 /* Milliseconds of each stage, filled by the server as it goes. encode is read by the encoder
