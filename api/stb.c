@@ -37,7 +37,8 @@ struct guest {
     bool stopped;
 };
 
-/* Hands out bytes up to the next 0xFF, so that each marker, and with it each scan, comes here. */
+/* Hands out bytes up to the next 0xFF, so that each marker, and with it each scan, comes here.
+ * The first bytes come together: stb looks at them twice. */
 static int guest_read(void *user, char *data, int size)
 {
     struct guest *guest = user;
@@ -49,7 +50,7 @@ static int guest_read(void *user, char *data, int size)
     guest->stopped = guest->stopped || image_stopped(guest->job);
     if (guest->stopped)
         return 0;
-    if (marker)
+    if (marker && guest->at > 0)
         some = (size_t)(marker - from) + 1;
     memcpy(data, from, some);
     guest->at += some;
