@@ -1,4 +1,4 @@
-# `make help` says what there is. MODE picks how it is built: release, debug, asan, tsan or cover.
+# `make help` says what there is. MODE picks how it is built: release, debug, asan, tsan, cover or fuzz.
 MODE   ?= release
 CC     ?= cc
 PREFIX ?= /usr/local
@@ -12,6 +12,8 @@ FLAGS.debug   := -Og -g
 FLAGS.asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover
 FLAGS.tsan    := -O1 -g -fsanitize=thread
 FLAGS.cover   := -O0 -g --coverage
+FLAGS.fuzz    := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover \
+                 -fsanitize=fuzzer-no-link,address,undefined
 
 HARDEN.release := -D_FORTIFY_SOURCE=3 -fstack-clash-protection -fcf-protection
 CFLAGS   += -std=gnu17 $(FLAGS.$(MODE)) $(HARDEN.$(MODE)) -fstack-protector-strong -fPIE
@@ -74,7 +76,8 @@ bench: installed-build ## layers against oneDNN and im2col; LAYERS=file.csv, JSO
 	@$(BUILD)/bench_conv $(LAYERS)
 
 fuzz: installed-fuzz ## MINUTES=1 of libFuzzer on each of tests/fuzz, or on FUZZERS
-	@tests/tools/fuzz.sh $(or $(MINUTES),1) $(FUZZERS)
+	@$(BUILDING) MODE=fuzz CC=clang $(FUZZERS:%=build/fuzz/fuzz_%)
+	@tests/tools/fuzz.sh build/fuzz $(or $(MINUTES),1) $(FUZZERS)
 
 cover: installed-test ## run the tests, say which lines they reached
 	@$(BUILDING) MODE=cover test
@@ -113,6 +116,9 @@ $(BUILD)/conformance: $(HARNESS) $(call objects,tests/conformance/*.c)
 
 $(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(API) $(CORE)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.api) $(LIBS.core)
+
+$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(API) $(CORE)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS.api) $(LIBS.core)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

@@ -24,6 +24,13 @@ struct test {
 
 void test_register(struct test *test);
 
+/* Sanitizers make everything slower: long loops of random cases divide their count by this. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SLOWDOWN = 10 };
+#else
+enum { SLOWDOWN = 1 };
+#endif
+
 /* What a test program may define: after each test (cmocka's teardown), and after all of them
  * (false is one more failure). */
 __attribute__((weak)) int test_teardown(void **state);

@@ -1,0 +1,51 @@
+/* Runs a fuzz target over the files of its corpus, without a fuzzer: what was once found stays
+ * found, with any compiler and under any sanitizer. */
+#include "tests/fuzz/fuzz.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool replay(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    uint8_t *data = NULL;
+    long size = -1;
+
+    if (file && !fseek(file, 0, SEEK_END) && (size = ftell(file)) >= 0) {
+        rewind(file);
+        data = malloc((size_t)size + 1);
+    }
+    if (!data || fread(data, 1, (size_t)size, file) != (size_t)size)
+        size = -1;
+    if (file)
+        fclose(file);
+    if (size >= 0) {
+        printf("%s\n", path); /* the last one printed is the one that crashed */
+        fflush(stdout);
+        LLVMFuzzerTestOneInput(data, (size_t)size);
+    }
+    free(data);
+    return size >= 0;
+}
+
+int main(int argc, char **argv)
+{
+    DIR *folder = argc > 1 ? opendir(argv[1]) : NULL;
+    char path[4096];
+    int passed = 0, failed = 0;
+
+    if (!folder) {
+        printf("no corpus\n0 passed, 1 failed\n");
+        return 1;
+    }
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", argv[1], entry->d_name);
+        *(replay(path) ? &passed : &failed) += 1;
+    }
+    closedir(folder);
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed || !passed;
+}
