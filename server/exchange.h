@@ -1,0 +1,43 @@
+/* One request and its reply, from the first header to the last byte sent. It is the event loop's
+ * until jobs_submit() and again after jobs_done(); between them a worker owns it, and the loop
+ * touches only what is atomic. */
+#pragma once
+#include "api/api.h"
+#include "server/log.h"
+
+enum { REQUEST_ID = 64 };
+
+/* What all exchanges share; written before the first of them, but for draining. */
+struct service {
+    const struct config *config;
+    struct limits limits;
+    struct pool *pool;
+    struct log log;
+    const char *guide, *url; /* the text at / for curl; http://127.0.0.1:8080 */
+    bool draining;           /* the loop's own */
+};
+
+struct exchange {
+    const struct service *service;
+    const struct route *route;
+    const char *tail;    /* the path behind the route's: "" or "/id" */
+    struct arena *arena; /* owns the body, the tensors, the workspace and the reply's body */
+    struct message in;
+    struct reply out;
+    struct stages stages;
+    char id[REQUEST_ID + 1];
+    char allow[64];   /* the methods of this path */
+    double began_ms;  /* the request's first byte */
+    atomic_bool stop; /* give up: */
+    atomic_int why;   /* ERR_DEADLINE, ERR_GONE or ERR_DRAINING */
+    _Atomic(double) deadline_ms;
+    bool answered;
+
+    /* server/jobs.c's own: its place among those that wait or are done. */
+    struct exchange *next, *previous;
+    bool waiting;
+};
+
+/* Handler, its problem if it fails, its times. Any thread. */
+void exchange_answer(struct exchange *exchange);
+void exchange_refuse(struct exchange *exchange, const struct error *err);

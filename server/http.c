@@ -1,0 +1,503 @@
+/* libmicrohttpd as a tokenizer. Its threads, timeouts, limits and listening are not used: each
+ * was measured to hang, to drop or to abort somewhere. All of this runs in the loop's thread. */
+#include "server/http.h"
+
+#include "server/clock.h"
+#include "server/headers.h"
+#include "server/peer.h"
+#include "server/routes.h"
+
+#include <math.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum {
+    CONNECTION = 64 * 1024, /* libmicrohttpd's buffer of one connection: head, upload chunks */
+    EXTRA = 256,            /* its own limit of connections lies above ours */
+    FIRST_ROOM = 64 * 1024, /* the body's first buffer; it quadruples as bytes really arrive */
+    SWALLOW = 64 * 1024,    /* a refused body up to this is read, so that the connection lives */
+    LINGER = 1024 * 1024    /* of a larger one this much is read before the connection is cut */
+};
+
+/* --- an exchange's beginning and end --- */
+
+static void exchange_begin(struct peer *peer)
+{
+    struct exchange *exchange = &peer->exchange;
+
+    memset(exchange, 0, sizeof *exchange);
+    exchange->service = peer->http->service;
+    exchange->in = (struct message){ "", "", "", "", "", "", "", { "", 0 } };
+    exchange->stages.clock_ms = clock_ms;
+    exchange->began_ms = clock_ms();
+    atomic_store(&exchange->deadline_ms, INFINITY);
+    peer->framing = (struct gate_result){ 0 };
+    peer->target = peer->body = NULL;
+    peer->target_end = NULL;
+    peer->room = peer->swallowed = 0;
+}
+
+/* The client's own id when it is one that logs and headers can carry, else one of ours. */
+static void identify(struct peer *peer, const char *given)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t length = given ? strlen(given) : 0;
+    uint64_t mixed;
+
+    if (length && length <= REQUEST_ID && strspn(given, allowed) == length) {
+        memcpy(peer->exchange.id, given, length + 1);
+        return;
+    }
+    mixed = peer->http->id_seed + ++peer->http->ids * 0x9e3779b97f4a7c15u; /* splitmix64 */
+    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
+    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
+    snprintf(peer->exchange.id, sizeof peer->exchange.id, "%016llx",
+             (unsigned long long)(mixed ^ mixed >> 31));
+}
+
+/* --- replies --- */
+
+static void add_header(void *response, const char *name, const char *value)
+{
+    MHD_add_response_header(response, name, value);
+}
+
+/* The body is memory that outlives the response: the arena's, static, or the exchange's own. */
+static enum MHD_Result deliver(struct peer *peer)
+{
+    const struct reply *out = &peer->exchange.out;
+    struct MHD_Response *response;
+    enum MHD_Result result;
+
+    if (peer->gone || peer->state == AT_END)
+        return MHD_NO;
+    response = MHD_create_response_from_buffer(out->body.size, (void *)out->body.data,
+                                               MHD_RESPMEM_PERSISTENT);
+    if (!response)
+        return MHD_NO;
+    headers_each(&peer->exchange, add_header, response);
+    if (peer->last || peer->http->service->draining)
+        MHD_add_response_header(response, "Connection", "close");
+    result = MHD_queue_response(peer->mhd, (unsigned)out->status, response);
+    MHD_destroy_response(response);
+    peer->state = AT_REPLY;
+    peer->deadline_ms = INFINITY; /* libmicrohttpd's idle timeout ends who does not read */
+    return result;
+}
+
+void peer_cut(struct peer *peer)
+{
+    char raw[4096];
+    size_t size = headers_raw(&peer->exchange, raw, sizeof raw);
+
+    send(peer->fd, raw, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    shutdown(peer->fd, SHUT_WR);
+    log_request(&peer->http->service->log, &peer->exchange, peer->exchange.out.status);
+    peer->state = AT_END;
+    peer->deadline_ms = clock_ms() + LINGER_MS;
+}
+
+void peer_fail(struct peer *peer, enum error_code code, const char *detail)
+{
+    struct error err;
+
+    fail(&err, code, "", "%s", detail);
+    if (!*peer->exchange.id)
+        identify(peer, NULL);
+    exchange_refuse(&peer->exchange, &err);
+    peer_cut(peer);
+}
+
+/* A refusal that is known before the body: a small body is read and thrown away. */
+static enum MHD_Result refuse(struct peer *peer, const struct error *err)
+{
+    exchange_refuse(&peer->exchange, err);
+    if (peer->framing.chunked || peer->framing.length > (peer->last ? 0 : SWALLOW))
+        peer_cut(peer);
+    return MHD_YES;
+}
+
+/* --- a request's head --- */
+
+static enum MHD_Result collect(void *arg, __attribute__((unused)) enum MHD_ValueKind kind,
+                               const char *name, const char *value)
+{
+    struct gate_request *head = arg;
+
+    if (head->count < GATE_HEADERS)
+        head->headers[head->count] = (struct gate_header){ name, value ? value : "" };
+    head->count++;
+    return MHD_YES;
+}
+
+static const char *header(const struct peer *peer, const char *name)
+{
+    const char *value = MHD_lookup_connection_value(peer->mhd, MHD_HEADER_KIND, name);
+
+    return value ? value : "";
+}
+
+static bool check_head(struct peer *peer, const char *version, struct error *err)
+{
+    struct message *in = &peer->exchange.in;
+    struct gate_request head = { .method = in->method,
+                                 .version = version,
+                                 .target = peer->target ? peer->target : "",
+                                 .target_end = peer->target_end };
+    char *query;
+
+    MHD_get_connection_values(peer->mhd, MHD_HEADER_KIND, collect, &head);
+    if (!gate_check(&head, &peer->framing, err))
+        return false;
+    query = strchr(peer->target, '?');
+    if (query) {
+        *query = '\0';
+        in->query = query + 1;
+    }
+    in->path = peer->target;
+    return gate_path(peer->target, err);
+}
+
+static bool check_body(const struct peer *peer, struct error *err)
+{
+    const struct route *route = peer->exchange.route;
+    const struct gate_result *framing = &peer->framing;
+    size_t limit = peer->http->service->config->max_body;
+
+    if (framing->length > limit)
+        return fail(err, ERR_TOO_LARGE, "",
+                    "the body has %llu bytes; at most %zu are taken (--max-body)",
+                    (unsigned long long)framing->length, limit);
+    if (route && strcmp(route->method, "GET") && !framing->chunked && !framing->sized)
+        return fail(err, ERR_LENGTH, "",
+                    "a %s needs a Content-Length or Transfer-Encoding: chunked", route->method);
+    return true;
+}
+
+static bool check_load(struct peer *peer, struct error *err)
+{
+    if (peer->http->phase == STOPPING)
+        return fail(err, ERR_DRAINING, "", "the server is stopping; ask another one");
+    if (peer->exchange.route && peer->exchange.route->thread == ON_A_WORKER &&
+        jobs_full(peer->http->jobs))
+        return fail(err, ERR_BUSY, "",
+                    "every worker is busy and the queue is full; try again later");
+    peer->exchange.arena = arena_create(peer->http->service->limits.memory);
+    return peer->exchange.arena || fail(err, ERR_BUSY, "", "the server is out of memory");
+}
+
+/* The head is complete: all that can be decided before the body is decided here. */
+static enum MHD_Result on_head(struct peer *peer, const char *method, const char *version)
+{
+    struct message *in = &peer->exchange.in;
+    struct error err;
+
+    in->method = method;
+    in->content_type = header(peer, "Content-Type");
+    in->accept = header(peer, "Accept");
+    in->content_encoding = header(peer, "Content-Encoding");
+    in->tensor_header_length = header(peer, "Inference-Header-Content-Length");
+    identify(peer, header(peer, "X-Request-ID"));
+    peer->state = AT_BODY;
+    peer->deadline_ms = clock_ms() + (double)peer->http->service->config->body_timeout;
+    peer->last = true; /* of what is not understood nothing further is read */
+    if (!check_head(peer, version, &err))
+        return refuse(peer, &err);
+    peer->last = false;
+    if (!route_find(&peer->exchange, &err) || !check_body(peer, &err) || !check_load(peer, &err))
+        return refuse(peer, &err);
+    return MHD_YES;
+}
+
+/* --- its body --- */
+
+/* The buffer quadruples, up to the announced length: who announces much and sends little costs
+ * little. Around it lie the BODY_SLACK bytes that readers may touch. */
+static bool make_room(struct peer *peer, size_t more, struct error *err)
+{
+    size_t limit = peer->http->service->config->max_body;
+    size_t have = peer->exchange.in.body.size, want = have + more;
+    size_t room = peer->room ? peer->room : FIRST_ROOM / 4;
+    char *body;
+
+    if (want <= peer->room)
+        return true;
+    if (want > limit)
+        return fail(err, ERR_TOO_LARGE, "", "the body is over the limit of %zu bytes (--max-body)",
+                    limit);
+    do
+        room *= 4;
+    while (room < want);
+    if (peer->framing.sized && room > peer->framing.length)
+        room = (size_t)peer->framing.length;
+    if (room > limit)
+        room = limit;
+    body = arena_alloc(peer->exchange.arena, room + 2 * BODY_SLACK, 1);
+    if (!body)
+        return fail(err, ERR_TOO_LARGE, "", "the body is over the memory for one request");
+    memset(body, 0, BODY_SLACK);
+    if (have)
+        memcpy(body + BODY_SLACK, peer->body, have);
+    peer->body = body + BODY_SLACK;
+    peer->room = room;
+    peer->exchange.in.body.data = peer->body;
+    return true;
+}
+
+static enum MHD_Result on_data(struct peer *peer, const char *data, size_t *size)
+{
+    struct bytes *body = &peer->exchange.in.body;
+    struct error err;
+    size_t got = *size;
+
+    *size = 0;
+    if (peer->exchange.answered || peer->state == AT_END) {
+        peer->swallowed += got;
+        return peer->swallowed > LINGER ? MHD_NO : MHD_YES;
+    }
+    if (!make_room(peer, got, &err)) {
+        exchange_refuse(&peer->exchange, &err);
+        peer_cut(peer);
+        return MHD_YES;
+    }
+    memcpy(peer->body + body->size, data, got);
+    body->size += got;
+    memset(peer->body + body->size, 0, BODY_SLACK);
+    return MHD_YES;
+}
+
+/* --- its answer --- */
+
+static void answer_options(struct exchange *exchange)
+{
+    reply_set(&exchange->out, 204, NULL, (struct bytes){ "", 0 });
+    exchange->out.allow = exchange->allow;
+    exchange->answered = true;
+}
+
+static enum MHD_Result on_complete(struct peer *peer)
+{
+    struct exchange *exchange = &peer->exchange;
+    struct error err;
+
+    exchange->stages.started = clock_ms();
+    atomic_store(&exchange->deadline_ms,
+                 exchange->stages.started + (double)exchange->service->config->request_timeout);
+    if (!exchange->route)
+        answer_options(exchange);
+    else if (exchange->route->thread == AT_ONCE)
+        exchange_answer(exchange);
+    if (exchange->answered)
+        return deliver(peer);
+    MHD_suspend_connection(peer->mhd);
+    peer->state = AT_WORK;
+    if (loop_watch(peer) && jobs_submit(peer->http->jobs, exchange))
+        return MHD_YES;
+    fail(&err, ERR_BUSY, "", "every worker is busy and the queue is full; try again later");
+    exchange_refuse(exchange, &err);
+    http_resume(peer);
+    return MHD_YES;
+}
+
+void http_resume(struct peer *peer)
+{
+    loop_unwatch(peer);
+    peer->state = AT_REPLY;
+    MHD_resume_connection(peer->mhd);
+}
+
+/* --- libmicrohttpd's callbacks --- */
+
+static struct peer *peer_of(struct MHD_Connection *mhd)
+{
+    return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+/* The request line was read; headers follow. The text is still whole. */
+static void *on_target(__attribute__((unused)) void *arg, const char *target,
+                       struct MHD_Connection *mhd)
+{
+    struct peer *peer = peer_of(mhd);
+
+    if (!peer || peer->state == AT_END)
+        return peer;
+    peer->exchange.began_ms = clock_ms();
+    peer->target = strdup(target);
+    peer->target_end = target + strlen(target);
+    if (peer->state == AT_REST)
+        peer->deadline_ms = clock_ms() + (double)peer->http->service->config->header_timeout;
+    peer->state = AT_HEAD;
+    return peer;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): libmicrohttpd fixes the parameters */
+static enum MHD_Result on_request(__attribute__((unused)) void *arg, struct MHD_Connection *mhd,
+                                  __attribute__((unused)) const char *path, const char *method,
+                                  const char *version, const char *data, size_t *size,
+                                  __attribute__((unused)) void **state)
+{
+    struct peer *peer = peer_of(mhd);
+
+    if (peer && peer->state == AT_HEAD && !*size)
+        return on_head(peer, method, version);
+    if (peer && *size)
+        return on_data(peer, data, size);
+    if (!peer || peer->state == AT_END)
+        return MHD_NO;
+    return peer->exchange.answered ? deliver(peer) : on_complete(peer);
+}
+
+static void on_end(__attribute__((unused)) void *arg, struct MHD_Connection *mhd,
+                   __attribute__((unused)) void **state, enum MHD_RequestTerminationCode why)
+{
+    struct peer *peer = peer_of(mhd);
+    struct exchange *exchange = peer ? &peer->exchange : NULL;
+
+    if (!peer)
+        return;
+    if (peer->state != AT_END) {
+        log_request(&peer->http->service->log, exchange,
+                    why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? exchange->out.status : 499);
+        peer->state = AT_REST;
+        peer->deadline_ms = clock_ms() + (double)peer->http->service->config->idle_timeout;
+    }
+    arena_destroy(exchange->arena);
+    free(peer->target);
+    exchange_begin(peer);
+}
+
+static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http *http = arg;
+    struct peer *peer = *context;
+
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = peer = calloc(1, sizeof *peer);
+        if (!peer)
+            return; /* its requests get MHD_NO */
+        peer->http = http;
+        peer->mhd = mhd;
+        peer->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        peer->deadline_ms = clock_ms() + (double)http->service->config->header_timeout;
+        exchange_begin(peer);
+        peer->next = http->peers;
+        if (peer->next)
+            peer->next->previous = peer;
+        http->peers = peer;
+        http->count++;
+    } else if (peer) {
+        *(peer->previous ? &peer->previous->next : &http->peers) = peer->next;
+        if (peer->next)
+            peer->next->previous = peer->previous;
+        http->count--;
+        free(peer);
+    }
+}
+
+static void on_log(void *arg, const char *format, va_list args)
+{
+    struct http *http = arg;
+    char text[512];
+
+    vsnprintf(text, sizeof text, format, args);
+    text[strcspn(text, "\n")] = '\0';
+    log_say(&http->service->log, LOG_DEBUG, "libmicrohttpd: %s", text);
+}
+
+/* Encoded bytes stay as they are: gate_path decodes, and sees a %00 before it can cut. */
+static size_t keep_encoded(__attribute__((unused)) void *arg,
+                           __attribute__((unused)) struct MHD_Connection *mhd, char *text)
+{
+    return strlen(text);
+}
+
+static void on_panic(void *arg, const char *file, unsigned line, const char *reason)
+{
+    struct http *http = arg;
+
+    log_say(&http->service->log, LOG_ERROR, "libmicrohttpd gave up: %s:%u: %s", file, line,
+            reason ? reason : "");
+    _exit(1);
+}
+
+/* --- start, step, stop --- */
+
+static struct MHD_Daemon *daemon_start(struct http *http)
+{
+    const struct config *config = http->service->config;
+    int64_t slowest = config->idle_timeout;
+
+    if (slowest < config->header_timeout)
+        slowest = config->header_timeout;
+    if (slowest < config->body_timeout)
+        slowest = config->body_timeout;
+    MHD_set_panic_func(on_panic, http);
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET |
+            MHD_USE_ERROR_LOG,
+        0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, http,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)config->max_connections + EXTRA, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)(slowest / 1000 + 1), MHD_OPTION_URI_LOG_CALLBACK, on_target, http,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, http, MHD_OPTION_NOTIFY_COMPLETED, on_end, http,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        MHD_OPTION_END);
+}
+
+struct http *http_start(struct service *service, int listener, struct error *err)
+{
+    struct http *http = calloc(1, sizeof *http);
+
+    if (!http) {
+        fail(err, ERR_INTERNAL, "", "out of memory");
+        return NULL;
+    }
+    http->service = service;
+    http->listener = listener;
+    if (getrandom(&http->id_seed, sizeof http->id_seed, 0) < 0)
+        http->id_seed = (uint64_t)(clock_ms() * 1e6);
+    http->jobs =
+        jobs_create(service->pool, pool_workers(service->pool) + (int)service->config->queue);
+    http->daemon = http->jobs ? daemon_start(http) : NULL;
+    if (http->daemon && loop_init(http))
+        return http;
+    fail(err, ERR_INTERNAL, "", "cannot start the HTTP server: out of memory or files");
+    if (http->daemon)
+        MHD_stop_daemon(http->daemon);
+    if (http->jobs)
+        jobs_destroy(http->jobs);
+    free(http);
+    return NULL;
+}
+
+int http_epoll(struct http *http)
+{
+    return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
+bool http_step(struct http *http)
+{
+    MHD_UNSIGNED_LONG_LONG timeout;
+
+    MHD_run(http->daemon);
+    return MHD_get_timeout(http->daemon, &timeout) == MHD_YES && timeout == 0;
+}
+
+void http_accept(struct http *http, int fd, const struct sockaddr *address, socklen_t size)
+{
+    MHD_add_connection(http->daemon, fd, address, size); /* closes the socket when it cannot */
+}
+
+void http_stop(struct http *http)
+{
+    MHD_stop_daemon(http->daemon);
+    loop_end(http);
+    jobs_destroy(http->jobs);
+    free(http);
+}

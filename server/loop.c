@@ -1,0 +1,295 @@
+/* The event loop: connections in, finished work out, deadlines, clients that leave, signals and
+ * the drain. It never computes and never waits for anything but epoll. */
+#include "server/clock.h"
+#include "server/listen.h"
+#include "server/peer.h"
+
+#include <errno.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum {
+    TICK_MS = 20, /* how late a deadline may be seen */
+    EVENTS = 64,
+    ACCEPT_AT_ONCE = 64, /* so that a flood of connections leaves room for requests */
+    PAUSE_MS = 100,      /* without accepting, when the system has no files left */
+    DRAIN_IDLE_MS = 300, /* for requests that are on their way when we stop */
+    FLUSH_MS = 1000      /* for the last replies when requests were given up */
+};
+
+static bool watch(struct http *http, int fd, uint32_t events, void *who)
+{
+    struct epoll_event event = { .events = events, .data.ptr = who };
+
+    return epoll_ctl(http->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+bool loop_init(struct http *http)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    http->epoll = epoll_create1(EPOLL_CLOEXEC);
+    http->signals = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    return http->epoll >= 0 && http->signals >= 0 &&
+           watch(http, http->signals, EPOLLIN, &http->signals) &&
+           watch(http, http->listener, EPOLLIN, &http->listener) &&
+           watch(http, jobs_fd(http->jobs), EPOLLIN, &http->jobs) &&
+           watch(http, http_epoll(http), EPOLLIN, &http->daemon);
+}
+
+void loop_end(struct http *http)
+{
+    close(http->signals);
+    close(http->epoll);
+}
+
+bool loop_watch(struct peer *peer)
+{
+    return watch(peer->http, peer->fd, EPOLLRDHUP | EPOLLONESHOT, peer);
+}
+
+void loop_unwatch(struct peer *peer)
+{
+    epoll_ctl(peer->http->epoll, EPOLL_CTL_DEL, peer->fd, NULL);
+}
+
+/* --- work that ends, or has to --- */
+
+/* A job that waits is answered here and now; a running one is told to stop, and says so itself. */
+static void give_up(struct peer *peer, enum error_code why)
+{
+    struct exchange *exchange = &peer->exchange;
+
+    if (atomic_load(&exchange->stop))
+        return;
+    atomic_store(&exchange->why, (int)why);
+    atomic_store(&exchange->stop, true);
+    if (!jobs_cancel(peer->http->jobs, exchange))
+        return;
+    exchange_answer(exchange); /* which sees stop and runs nothing */
+    http_resume(peer);
+}
+
+static void on_gone(struct peer *peer)
+{
+    if (peer->state != AT_WORK)
+        return;
+    peer->gone = true;
+    give_up(peer, ERR_GONE);
+}
+
+static void on_done(struct http *http)
+{
+    for (struct exchange *exchange = jobs_done(http->jobs), *next; exchange; exchange = next) {
+        next = exchange->next;
+        http_resume((struct peer *)((char *)exchange - offsetof(struct peer, exchange)));
+    }
+}
+
+/* --- connections --- */
+
+/* One line that every client understands, and no more of our time. */
+static void turn_away(int fd)
+{
+    static const char text[] =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n"
+        "Content-Type: application/problem+json\r\nConnection: close\r\n"
+        "Content-Length: 103\r\n\r\n"
+        "{\"type\":\"/problems/busy\",\"title\":\"The server is at its capacity\","
+        "\"status\":503,\"detail\":\"too many connections\"}";
+    char rest[4096];
+
+    send(fd, text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    shutdown(fd, SHUT_WR);
+    while (recv(fd, rest, sizeof rest, MSG_DONTWAIT) > 0) /* unread bytes would reset the reply */
+        continue;
+    close(fd);
+}
+
+static void accept_some(struct http *http, int most)
+{
+    struct sockaddr_storage address;
+    int fd, on = 1;
+
+    while (most-- > 0 && http->listener >= 0) {
+        socklen_t size = sizeof address;
+
+        fd = accept4(http->listener, (struct sockaddr *)&address, &size,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == ECONNABORTED || errno == EINTR))
+            continue;
+        if (fd < 0) {
+            if (errno != EAGAIN && errno != EWOULDBLOCK) {
+                log_say(&http->service->log, LOG_WARNING, "cannot accept: %m");
+                http->accept_again_ms = clock_ms() + PAUSE_MS;
+                epoll_ctl(http->epoll, EPOLL_CTL_DEL, http->listener, NULL);
+            }
+            return;
+        }
+        if (http->count >= http->service->config->max_connections) {
+            turn_away(fd);
+            continue;
+        }
+        if (address.ss_family != AF_UNIX)
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        http_accept(http, fd, (struct sockaddr *)&address, size);
+    }
+}
+
+/* --- deadlines --- */
+
+static void on_late(struct peer *peer)
+{
+    switch (peer->state) {
+    case AT_HEAD:
+        peer_fail(peer, ERR_SLOW, "the request's head took longer than --header-timeout");
+        break;
+    case AT_BODY:
+        peer_fail(peer, ERR_SLOW, "the request's body took longer than --body-timeout");
+        break;
+    case AT_REST:
+    case AT_END:
+        shutdown(peer->fd, SHUT_RDWR);
+        peer->deadline_ms = INFINITY;
+        break;
+    default:
+        break;
+    }
+}
+
+static void scan(struct http *http, double now)
+{
+    for (struct peer *peer = http->peers; peer; peer = peer->next)
+        if (peer->state == AT_WORK && now >= atomic_load(&peer->exchange.deadline_ms))
+            give_up(peer, ERR_DEADLINE);
+        else if (now >= peer->deadline_ms)
+            on_late(peer);
+    if (http->accept_again_ms && now >= http->accept_again_ms) {
+        http->accept_again_ms = 0;
+        watch(http, http->listener, EPOLLIN, &http->listener);
+    }
+}
+
+/* --- the end --- */
+
+/* What has connected already is still served: it is taken out of the kernel's queue first. */
+static void stop_accepting(struct http *http, double now)
+{
+    accept_some(http, (int)http->service->config->max_connections);
+    listen_close(http->listener, http->service->config->listen);
+    http->listener = -1;
+    http->accept_again_ms = 0;
+    for (struct peer *peer = http->peers; peer; peer = peer->next)
+        if (peer->state == AT_REST || (peer->state == AT_HEAD && !peer->target))
+            peer->deadline_ms = fmin(peer->deadline_ms, now + DRAIN_IDLE_MS);
+}
+
+static void give_up_all(struct http *http)
+{
+    for (struct peer *peer = http->peers; peer; peer = peer->next)
+        if (peer->state == AT_WORK) {
+            http->lost = true;
+            give_up(peer, ERR_DRAINING);
+        } else if (peer->state == AT_BODY || (peer->state == AT_HEAD && peer->target)) {
+            http->lost = true;
+            peer_fail(peer, ERR_DRAINING, "the server is stopping; send the request again");
+        }
+}
+
+static void enter(struct http *http, int phase, double now)
+{
+    const struct config *config = http->service->config;
+
+    http->phase = phase;
+    if (phase == WAITING) {
+        http->service->draining = true;
+        http->phase_ends_ms = now + (double)config->drain_delay;
+        log_say(&http->service->log, LOG_INFO, "stopping: not ready any more");
+    } else if (phase == DRAINING) {
+        stop_accepting(http, now);
+        http->phase_ends_ms = now + (double)config->shutdown_timeout;
+    } else {
+        give_up_all(http);
+        http->phase_ends_ms = now + FLUSH_MS;
+    }
+}
+
+static void on_signal(struct http *http)
+{
+    struct signalfd_siginfo info;
+
+    while (read(http->signals, &info, sizeof info) == sizeof info) {
+        if (http->phase == SERVING) {
+            enter(http, WAITING, clock_ms());
+            continue;
+        }
+        log_say(&http->service->log, LOG_WARNING, "told to stop twice: ending now");
+        if (http->listener >= 0)
+            listen_close(http->listener, http->service->config->listen);
+        _exit(1);
+    }
+}
+
+static bool working(const struct http *http)
+{
+    for (const struct peer *peer = http->peers; peer; peer = peer->next)
+        if (peer->state == AT_WORK)
+            return true;
+    return false;
+}
+
+/* true: all is done. libmicrohttpd must not be stopped while a connection is suspended. */
+static bool advance(struct http *http, double now)
+{
+    if (http->phase == WAITING && now >= http->phase_ends_ms)
+        enter(http, DRAINING, now);
+    if (http->phase >= DRAINING && !http->count)
+        return true;
+    if (http->phase == DRAINING && now >= http->phase_ends_ms)
+        enter(http, STOPPING, now);
+    return http->phase == STOPPING && now >= http->phase_ends_ms && !working(http);
+}
+
+/* --- the loop --- */
+
+static void dispatch(struct http *http, void *who)
+{
+    if (who == &http->signals)
+        on_signal(http);
+    else if (who == &http->listener)
+        accept_some(http, ACCEPT_AT_ONCE);
+    else if (who == &http->jobs)
+        on_done(http);
+    else if (who != &http->daemon)
+        on_gone(who);
+}
+
+bool http_serve(struct http *http)
+{
+    struct epoll_event events[EVENTS];
+    bool more = false;
+    double now;
+
+    do {
+        bool idle = !http->count && http->phase == SERVING && !http->accept_again_ms;
+        int count = epoll_wait(http->epoll, events, EVENTS, more ? 0 : idle ? -1 : TICK_MS);
+
+        for (int i = 0; i < count; i++)
+            dispatch(http, events[i].data.ptr);
+        more = http_step(http);
+        now = clock_ms();
+        if (now >= http->next_scan_ms) {
+            scan(http, now);
+            http->next_scan_ms = now + TICK_MS / 2;
+        }
+    } while (!advance(http, now));
+    return !http->lost;
+}

@@ -1,0 +1,64 @@
+/* A connection and the loop around all of them: private to http.c and loop.c. */
+#pragma once
+#include "server/gate.h"
+#include "server/http.h"
+#include "server/jobs.h"
+
+#include <sys/socket.h>
+
+enum { LINGER_MS = 1000 };
+
+/* A connection from accept to close. Its exchange is used again for each request. */
+struct peer {
+    struct peer *next, *previous;
+    struct http *http;
+    struct MHD_Connection *mhd;
+    int fd;
+    enum {
+        AT_HEAD,  /* reading a request's head */
+        AT_BODY,  /* reading its body */
+        AT_WORK,  /* suspended: waiting or computing */
+        AT_REPLY, /* sending */
+        AT_REST,  /* between two requests */
+        AT_END    /* answered and cut; reads what still comes, for a moment */
+    } state;
+    double deadline_ms; /* of this state */
+    struct exchange exchange;
+    struct gate_result framing;
+    char *target;           /* the path, decoded, and the query behind it */
+    const char *target_end; /* in libmicrohttpd's memory */
+    char *body;
+    size_t room, swallowed;
+    bool last; /* the connection ends with this reply */
+    bool gone; /* the client has left: nothing is sent */
+};
+
+struct http {
+    struct service *service;
+    struct jobs *jobs;
+    struct MHD_Daemon *daemon;
+    int epoll, signals, listener;
+    struct peer *peers;
+    size_t count;
+    enum { SERVING, WAITING, DRAINING, STOPPING } phase;
+    double phase_ends_ms, next_scan_ms, accept_again_ms;
+    uint64_t id_seed, ids;
+    bool lost; /* requests were given up */
+};
+
+/* http.c's, for the loop. */
+int http_epoll(struct http *http); /* readable when http_step has something to do */
+bool http_step(struct http *http); /* true: there is more to do at once */
+void http_accept(struct http *http, int fd, const struct sockaddr *address, socklen_t size);
+void http_resume(struct peer *peer); /* a suspended peer's exchange is answered */
+
+/* loop.c's, for http.c. */
+bool loop_init(struct http *http);
+void loop_end(struct http *http);
+bool loop_watch(struct peer *peer); /* notices when the client of a suspended peer leaves */
+void loop_unwatch(struct peer *peer);
+
+/* Answers with exchange.out at once, in the middle of a request, and ends the connection: first
+ * our side, and when the client has had a moment to stop and read, the other. */
+void peer_cut(struct peer *peer);
+void peer_fail(struct peer *peer, enum error_code code, const char *detail);

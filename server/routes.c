@@ -1,0 +1,285 @@
+/* The handlers, each a line of steps, and the table that leads to them. */
+#include "server/routes.h"
+
+#include "server/clock.h"
+#include "server/config.h"
+#include "server/version.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Milliseconds since *mark, which moves to now. */
+static double lap(double *mark)
+{
+    double now = clock_ms(), passed = now - *mark;
+
+    *mark = now;
+    return passed;
+}
+
+static bool give_up(const struct exchange *exchange, struct error *err)
+{
+    switch (atomic_load(&exchange->why)) {
+    case ERR_GONE:
+        return fail(err, ERR_GONE, "", "the client has left");
+    case ERR_DRAINING:
+        return fail(err, ERR_DRAINING, "", "the server is stopping; send the request again");
+    default:
+        return fail(err, ERR_DEADLINE, "timeout_ms",
+                    "the deadline passed after %.0f ms; raise timeout_ms (the server allows %lld) "
+                    "or send less work",
+                    clock_ms() - exchange->stages.started,
+                    (long long)exchange->service->config->request_timeout);
+    }
+}
+
+/* From here on the deadline is the request's own, when that is the earlier one. */
+static bool in_time(struct exchange *exchange, int timeout_ms, struct error *err)
+{
+    double own = exchange->stages.started + timeout_ms;
+
+    if (own < atomic_load(&exchange->deadline_ms))
+        atomic_store(&exchange->deadline_ms, own);
+    if (clock_ms() >= atomic_load(&exchange->deadline_ms) || atomic_load(&exchange->stop))
+        return give_up(exchange, err);
+    return true;
+}
+
+static bool decode(struct exchange *exchange, struct convolve_request *request, double *mark,
+                   struct error *err)
+{
+    bool (*how)(const struct message *, const struct limits *, struct arena *,
+                struct convolve_request *, struct error *) =
+        strcmp(exchange->route->path, "/plan") ? convolve_decode : plan_decode;
+    bool done = how(&exchange->in, &exchange->service->limits, exchange->arena, request, err);
+
+    exchange->stages.decode = lap(mark);
+    return done && in_time(exchange, request->fields.timeout_ms, err);
+}
+
+static bool make_plan(struct exchange *exchange, struct convolve_request *request,
+                      struct conv_plan *layer, double *mark, struct error *err)
+{
+    const char *engine = request->fields.algorithm;
+    bool done;
+
+    if (!*engine || !strcmp(engine, "auto"))
+        engine = NULL;
+    done = conv_plan_init(layer, &request->params, request->image.shape, engine, err) &&
+           convolve_admit(request, layer, &exchange->service->limits, err);
+    exchange->stages.plan = lap(mark);
+    return done;
+}
+
+static bool run(struct exchange *exchange, const struct convolve_request *request,
+                const struct conv_plan *layer, float *output, double *mark, struct error *err)
+{
+    struct conv_context context = { exchange->service->pool, exchange->arena, &exchange->stop };
+    struct arena_mark before = arena_save(exchange->arena);
+    bool done = conv_run(layer, &request->inputs, output, &context, err);
+
+    arena_restore(exchange->arena, before);
+    exchange->stages.convolve = lap(mark);
+    return done;
+}
+
+static struct reply_context reply_context(struct exchange *exchange, double mark)
+{
+    exchange->stages.encode_started = mark;
+    return (struct reply_context){ exchange->service->pool, exchange->arena, &exchange->stages,
+                                   exchange->id, &exchange->stop };
+}
+
+/* A convolution, top to bottom. Each line takes what the line above it made. */
+static bool convolve(struct exchange *exchange, struct error *err)
+{
+    double mark = clock_ms();
+    struct convolve_request request;
+    struct reply_context context;
+    struct conv_plan layer;
+    struct tensor output;
+    bool done;
+
+    if (!decode(exchange, &request, &mark, err) ||
+        !make_plan(exchange, &request, &layer, &mark, err) ||
+        !tensor_alloc(&output, layer.out, "", exchange->arena, err) ||
+        !run(exchange, &request, &layer, output.data, &mark, err))
+        return false;
+    context = reply_context(exchange, mark);
+    done = convolve_encode(&request, &layer, output.data, &context, &exchange->out, err);
+    exchange->stages.encode = lap(&mark);
+    return done;
+}
+
+static bool plan(struct exchange *exchange, struct error *err)
+{
+    double mark = clock_ms();
+    struct convolve_request request;
+    struct reply_context context;
+    struct conv_plan layer;
+
+    if (!decode(exchange, &request, &mark, err) ||
+        !make_plan(exchange, &request, &layer, &mark, err))
+        return false;
+    context = reply_context(exchange, mark);
+    return plan_encode(&request, &layer, &context, &exchange->out, err);
+}
+
+static bool filters(struct exchange *exchange, struct error *err)
+{
+    return filters_encode(&exchange->in, exchange->tail, exchange->arena, &exchange->out, err);
+}
+
+static bool samples(struct exchange *exchange, struct error *err)
+{
+    return samples_encode(&exchange->in, exchange->tail, exchange->arena, &exchange->out, err);
+}
+
+static bool info(struct exchange *exchange, struct error *err)
+{
+    const struct service *service = exchange->service;
+    char own[512];
+
+    snprintf(own, sizeof own,
+             "\"version\":\"" VERSION "\",\"workers\":%d,\"queue\":%zu,\"max_body\":%zu,"
+             "\"memory\":%zu,\"max_connections\":%zu,\"request_timeout_ms\":%lld,\"draining\":%s",
+             pool_workers(service->pool), service->config->queue, service->config->max_body,
+             service->config->memory, service->config->max_connections,
+             (long long)service->config->request_timeout, service->draining ? "true" : "false");
+    return info_encode(&service->limits, own, exchange->arena, &exchange->out, err);
+}
+
+static bool say(struct exchange *exchange, const char *type, const char *text)
+{
+    reply_set(&exchange->out, 200, type, (struct bytes){ text, strlen(text) });
+    return true;
+}
+
+static bool live(struct exchange *exchange, struct error *err)
+{
+    (void)err;
+    return say(exchange, "text/plain; charset=utf-8", "alive\n");
+}
+
+static bool ready(struct exchange *exchange, struct error *err)
+{
+    if (exchange->service->draining)
+        return fail(err, ERR_DRAINING, "", "the server is stopping; ask another one");
+    return say(exchange, "text/plain; charset=utf-8", "ready\n");
+}
+
+static bool guide(struct exchange *exchange, struct error *err)
+{
+    (void)err;
+    return say(exchange, "text/plain; charset=utf-8", exchange->service->guide);
+}
+
+static bool openapi(struct exchange *exchange, struct error *err)
+{
+    (void)exchange;
+    return fail(err, ERR_NOT_FOUND, "", "this build has no OpenAPI document");
+}
+
+char *guide_write(const char *url)
+{
+    static const char format[] =
+        "convolved %s: a picture and a layer's parameters in, feature maps out.\n\n"
+        "  curl -s '%s/samples/cat?size=512' -o cat.png\n"
+        "  curl -s --data-binary @cat.png '%s/convolve?kernel=sobel_x&format=png' -o edges.png\n"
+        "  curl -s -F image=@cat.png -F K=96 -F F=11 -F S=4 -F P=0 "
+        "-F 'weights={\"random\":{\"seed\":1}}' %s/convolve | jq -c .output.shape\n"
+        "  curl -s %s/convolve -d '{\"image\":{\"sample\":\"cat\",\"size\":227},"
+        "\"weights\":\"learned96\",\"stride\":4}' -H 'Accept: image/png' -o maps.png\n"
+        "  curl -s '%s/plan?input=3x227x227&K=96&F=11&S=4' | jq -c "
+        "'.im2col.x_col,.im2col.w_row,.output.shape'\n\n"
+        "Filters: %s/filters   pictures: %s/samples   limits: %s/info   OpenAPI: "
+        "%s/openapi.json\n";
+    char *text;
+
+    if (asprintf(&text, format, VERSION, url, url, url, url, url, url, url, url, url) < 0)
+        return NULL;
+    return text;
+}
+
+static const struct route routes[] = {
+#define ROUTE(method, path, item, handler, thread) { method, path, item, handler, thread },
+#include "server/routes.def"
+};
+enum { ROUTES = sizeof routes / sizeof routes[0] };
+
+/* What follows the route's path, or NULL when it is another path. */
+static const char *tail(const struct route *route, const char *path)
+{
+    size_t length = strlen(route->path);
+
+    if (strncmp(path, route->path, length))
+        return NULL;
+    path += length;
+    return !*path || (route->item == ITEM && *path == '/' && path[1] && !strchr(path + 1, '/'))
+               ? path
+               : NULL;
+}
+
+static void allow(struct exchange *exchange, const char *method)
+{
+    size_t used = strlen(exchange->allow);
+
+    snprintf(exchange->allow + used, sizeof exchange->allow - used, "%s%s", used ? ", " : "",
+             method);
+    if (!strcmp(method, "GET"))
+        allow(exchange, "HEAD");
+}
+
+bool route_find(struct exchange *exchange, struct error *err)
+{
+    const char *method = exchange->in.method, *path = exchange->in.path;
+
+    if (!strcmp(method, "HEAD"))
+        method = "GET";
+    for (int i = 0; i < ROUTES; i++) {
+        const char *rest = tail(&routes[i], path);
+
+        if (!rest)
+            continue;
+        allow(exchange, routes[i].method);
+        if (strcmp(method, routes[i].method))
+            continue;
+        exchange->route = &routes[i];
+        exchange->tail = rest;
+    }
+    if (exchange->route)
+        return true;
+    if (!*exchange->allow && strcmp(path, "*"))
+        return fail(err, ERR_NOT_FOUND, "", "there is nothing at %.64s; GET / lists what there is",
+                    path);
+    allow(exchange, "OPTIONS");
+    if (!strcmp(method, "OPTIONS"))
+        return true;
+    return fail(err, ERR_METHOD, "", "%.64s does not take %.16s; it takes %s", path,
+                exchange->in.method, exchange->allow);
+}
+
+void exchange_refuse(struct exchange *exchange, const struct error *err)
+{
+    exchange->out = (struct reply){ 0 };
+    problem_encode(err, exchange->id, &exchange->out);
+    if (err->code == ERR_METHOD)
+        exchange->out.allow = exchange->allow;
+    exchange->answered = true;
+}
+
+void exchange_answer(struct exchange *exchange)
+{
+    struct error err;
+
+    exchange->stages.queue = clock_ms() - exchange->stages.started;
+    if (atomic_load(&exchange->stop) ? give_up(exchange, &err)
+                                     : exchange->route->handle(exchange, &err)) {
+        exchange->answered = true;
+        return;
+    }
+    if (err.code == ERR_DEADLINE)
+        give_up(exchange, &err);
+    exchange_refuse(exchange, &err);
+}
