@@ -28,7 +28,8 @@ static bool check_line(const struct gate_request *request, struct error *err)
                     "the path and query are over %d bytes; send long "
                     "parameters in the body",
                     GATE_TARGET);
-    if (request->target_end + 1 != request->version)
+    if (request->method + strlen(request->method) + 1 != request->target_at ||
+        request->target_at + strlen(target) + 1 != request->version)
         return fail(err, ERR_SYNTAX, "",
                     "the request line must be method, path and version with "
                     "one space between them");
@@ -40,9 +41,9 @@ static bool check_line(const struct gate_request *request, struct error *err)
     return true;
 }
 
-/* Between a value and the next line's name there may be the line's end (two bytes that are NULs
- * by now) and blanks. More is a folded line or what hid behind a NUL. */
-static bool adjoins(const char *end, const char *next)
+/* From one text's end to the next there are blanks and the line ends, each two bytes (NULs by
+ * now). Anything else is a folded line, a bare line feed, or what hid behind a NUL. */
+static bool adjoins(const char *end, const char *next, int line_ends)
 {
     int others = 0;
 
@@ -51,7 +52,7 @@ static bool adjoins(const char *end, const char *next)
     for (; end < next; end++)
         if (*end != ' ' && *end != '\t')
             others++;
-    return others <= 2;
+    return others == 2 * line_ends;
 }
 
 static bool check_header(const struct gate_header *header, const char *before, struct error *err)
@@ -60,7 +61,7 @@ static bool check_header(const struct gate_header *header, const char *before, s
 
     if (!token(header->name))
         return fail(err, ERR_SYNTAX, "", "a header's name is not a token");
-    if (!adjoins(before, header->name) || header->value <= colon ||
+    if (!adjoins(before, header->name, 1) || header->value <= colon ||
         header->value > colon + GATE_BYTES)
         return fail(err, ERR_SYNTAX, "", "the header %.40s is folded or cut by a NUL",
                     header->name);
@@ -123,6 +124,8 @@ bool gate_check(const struct gate_request *request, struct gate_result *result, 
         before = header->value + strlen(header->value);
         bytes += (size_t)(before - header->name);
     }
+    if (!adjoins(before, request->head_end, 2))
+        return fail(err, ERR_SYNTAX, "", "the last header is folded or cut by a NUL");
     if (bytes > GATE_BYTES)
         return fail(err, ERR_HEADERS, "", "the headers are over %d bytes", GATE_BYTES);
     if (result->chunked && result->sized)

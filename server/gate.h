@@ -11,8 +11,9 @@ enum { GATE_HEADERS = 64, GATE_BYTES = 32 * 1024, GATE_TARGET = 16 * 1024 };
  * so the distances between the texts tell what it skipped. */
 struct gate_request {
     const char *method, *version;
-    const char *target, *target_end; /* a copy of path?query; where the original's NUL stands */
-    int count;                       /* may be over GATE_HEADERS: the rest is not listed */
+    const char *target;               /* path?query, a copy; libmicrohttpd cuts its own up: */
+    const char *target_at, *head_end; /* where that one began; behind the empty line */
+    int count;                        /* may be over GATE_HEADERS: the rest is not listed */
     struct gate_header {
         const char *name, *value;
     } headers[GATE_HEADERS];

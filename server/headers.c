@@ -71,13 +71,12 @@ static void append_header(void *arg, const char *name, const char *value)
     append(arg, "\r\n", 2);
 }
 
-size_t headers_raw(const struct exchange *exchange, char *out, size_t size)
+size_t headers_raw(const struct exchange *exchange, const char *reason, char *out, size_t size)
 {
     struct raw raw = { out, 0, size };
     char text[64];
 
-    snprintf(text, sizeof text, "HTTP/1.1 %d %s\r\n", exchange->out.status,
-             exchange->out.status < 500 ? "Refused" : "Unavailable");
+    snprintf(text, sizeof text, "HTTP/1.1 %d %s\r\n", exchange->out.status, reason);
     append(&raw, text, strlen(text));
     headers_each(exchange, append_header, &raw);
     snprintf(text, sizeof text, "%zu", exchange->out.body.size);

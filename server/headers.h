@@ -8,4 +8,4 @@ void headers_each(const struct exchange *exchange,
 
 /* The whole reply as bytes for a connection that is cut short: complete, with Connection: close.
  * The size; 0 when it does not fit. */
-size_t headers_raw(const struct exchange *exchange, char *out, size_t size);
+size_t headers_raw(const struct exchange *exchange, const char *reason, char *out, size_t size);

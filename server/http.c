@@ -37,7 +37,7 @@ static void exchange_begin(struct peer *peer)
     atomic_store(&exchange->deadline_ms, INFINITY);
     peer->framing = (struct gate_result){ 0 };
     peer->target = peer->body = NULL;
-    peer->target_end = NULL;
+    peer->target_at = NULL;
     peer->room = peer->swallowed = 0;
 }
 
@@ -93,7 +93,9 @@ static enum MHD_Result deliver(struct peer *peer)
 void peer_cut(struct peer *peer)
 {
     char raw[4096];
-    size_t size = headers_raw(&peer->exchange, raw, sizeof raw);
+    size_t size =
+        headers_raw(&peer->exchange, MHD_get_reason_phrase_for((unsigned)peer->exchange.out.status),
+                    raw, sizeof raw);
 
     send(peer->fd, raw, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     shutdown(peer->fd, SHUT_WR);
@@ -117,7 +119,7 @@ void peer_fail(struct peer *peer, enum error_code code, const char *detail)
 static enum MHD_Result refuse(struct peer *peer, const struct error *err)
 {
     exchange_refuse(&peer->exchange, err);
-    if (peer->framing.chunked || peer->framing.length > (peer->last ? 0 : SWALLOW))
+    if (peer->last || peer->framing.chunked || peer->framing.length > SWALLOW)
         peer_cut(peer);
     return MHD_YES;
 }
@@ -148,9 +150,12 @@ static bool check_head(struct peer *peer, const char *version, struct error *err
     struct gate_request head = { .method = in->method,
                                  .version = version,
                                  .target = peer->target ? peer->target : "",
-                                 .target_end = peer->target_end };
+                                 .target_at = peer->target_at };
     char *query;
 
+    head.head_end =
+        head.method +
+        MHD_get_connection_info(peer->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
     MHD_get_connection_values(peer->mhd, MHD_HEADER_KIND, collect, &head);
     if (!gate_check(&head, &peer->framing, err))
         return false;
@@ -328,7 +333,7 @@ static void *on_target(__attribute__((unused)) void *arg, const char *target,
         return peer;
     peer->exchange.began_ms = clock_ms();
     peer->target = strdup(target);
-    peer->target_end = target + strlen(target);
+    peer->target_at = target;
     if (peer->state == AT_REST)
         peer->deadline_ms = clock_ms() + (double)peer->http->service->config->header_timeout;
     peer->state = AT_HEAD;

@@ -25,8 +25,8 @@ struct peer {
     double deadline_ms; /* of this state */
     struct exchange exchange;
     struct gate_result framing;
-    char *target;           /* the path, decoded, and the query behind it */
-    const char *target_end; /* in libmicrohttpd's memory */
+    char *target;          /* the path, decoded, and the query behind it */
+    const char *target_at; /* in libmicrohttpd's memory */
     char *body;
     size_t room, swallowed;
     bool last; /* the connection ends with this reply */
