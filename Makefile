@@ -127,6 +127,7 @@ $(BUILD)/%.o: %.c
 # stb_image is a guest: unused parts are not ours to warn about, its stack starts as zeros, and
 # corrupt pictures make its sums wrap and its shifts fall out: harmless, so not trapped.
 GUEST.asan := -fno-sanitize=shift,signed-integer-overflow
+GUEST.fuzz := $(GUEST.asan) -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang
 $(BUILD)/api/stb.o: CFLAGS += -ftrivial-auto-var-init=zero -fwrapv $(GUEST.$(MODE)) -w
 
 help: ## say this

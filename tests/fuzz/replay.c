@@ -1,4 +1,4 @@
-/* Runs a fuzz target over the files of its corpus, without a fuzzer: what was once found stays
+/* Runs a fuzz target over the files of the folders given, without a fuzzer: what was once found stays
  * found, with any compiler and under any sanitizer. */
 #include "tests/fuzz/fuzz.h"
 
@@ -31,21 +31,21 @@ static bool replay(const char *path)
 
 int main(int argc, char **argv)
 {
-    DIR *folder = argc > 1 ? opendir(argv[1]) : NULL;
-    char path[4096];
     int passed = 0, failed = 0;
 
-    if (!folder) {
-        printf("no corpus\n0 passed, 1 failed\n");
-        return 1;
+    for (int i = 1; i < argc; i++) {
+        DIR *folder = opendir(argv[i]);
+        char path[4096];
+
+        for (struct dirent *entry; folder && (entry = readdir(folder));) {
+            if (entry->d_name[0] == '.')
+                continue;
+            snprintf(path, sizeof path, "%s/%s", argv[i], entry->d_name);
+            *(replay(path) ? &passed : &failed) += 1;
+        }
+        if (folder)
+            closedir(folder);
     }
-    for (struct dirent *entry; (entry = readdir(folder));) {
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "%s/%s", argv[1], entry->d_name);
-        *(replay(path) ? &passed : &failed) += 1;
-    }
-    closedir(folder);
     printf("%d passed, %d failed\n", passed, failed);
     return failed || !passed;
 }
