@@ -1,0 +1,11 @@
+/* A built-in picture as pixels: core's drawn ones, and the photo "cat", center-cropped to a square
+ * and resized. The decoder and GET /samples use it; implemented beside the catalogue. */
+#pragma once
+#include "api/image.h"
+
+enum { SAMPLE_SIZE_MAX = 4096 };
+
+/* size 0: the sample's own (the photo whole, as it was taken). info: format "sample". ERR_PARAMETER
+ * on field "image" for an unknown id, with the list; ERR_TOO_LARGE for pixels over the limit. */
+bool sample_pixels(const char *id, int size, const struct limits *limits, struct arena *arena,
+                   struct pixels *pixels, struct picture_info *info, struct error *err);
