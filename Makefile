@@ -41,8 +41,7 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard $(1))))
 CORE    := $(call objects,core/*.c core/engines/*.c core/kernels/*.c)
 API     := $(call objects,api/*.c)
 SERVER  := $(call objects,server/*.c)
-TESTING := $(call objects,tests/testing.c tests/random_layer.c)
-HARNESS := $(TESTING) $(call objects,tests/http/harness.c tests/http/client.c)
+HARNESS := $(call objects,tests/testing.c tests/http/harness.c tests/http/client.c)
 TESTS   := $(BUILD)/unit $(BUILD)/http $(BUILD)/conformance
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SOURCES := $(shell find core api server tests -name '*.[ch]' -o -name '*.inc' -o -name '*.def')
@@ -53,7 +52,7 @@ all: $(BUILD)/convolved ## build the daemon
 
 run: installed-build ## install what is missing, build, serve on PORT (8080)
 	@$(BUILDING) all
-	@tests/tools/run.sh $(BUILD)/convolved $(PORT)
+	@exec $(BUILD)/convolved --listen 127.0.0.1:$(PORT)
 
 demo: installed-build ## one picture from start to PNG, and stop
 	@$(BUILDING) all
@@ -105,11 +104,11 @@ installed-%:
 $(BUILD)/convolved: $(SERVER) $(API) $(CORE)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.server) $(LIBS.api) $(LIBS.core)
 
-$(BUILD)/unit: $(TESTING) $(call objects,tests/unit/*.c) $(API) $(CORE)
+$(BUILD)/unit: $(call objects,tests/*.c tests/unit/*.c) $(API) $(CORE)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.api) $(LIBS.core)
 
-$(BUILD)/http: $(sort $(HARNESS) $(call objects,tests/http/*.c))
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests)
+$(BUILD)/http: $(call objects,tests/*.c tests/http/*.c) $(CORE)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.core)
 
 $(BUILD)/conformance: $(HARNESS) $(call objects,tests/conformance/*.c)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests)

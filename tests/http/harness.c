@@ -175,7 +175,7 @@ static int wait_for(struct daemon *daemon)
         kill(daemon->pid, SIGKILL);
         waitpid(daemon->pid, &status, 0);
     }
-    if (result > 3)
+    if (result > 3 && result != 256 + SIGKILL)
         fprintf(stderr, "the daemon ended with %d; it said:\n%s\n", result, daemon_log(daemon));
     forget(daemon);
     return result;
