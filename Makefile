@@ -123,6 +123,11 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
+# Only a kernel's own file may use its instructions; what is picked at run time runs there.
+$(BUILD)/core/kernels/%.o: CFLAGS += -O3
+$(BUILD)/core/kernels/avx512.o: CFLAGS += -mavx512f
+$(BUILD)/core/kernels/avx2.o: CFLAGS += -mavx2 -mfma
+
 # stb_image is a guest: unused parts are not ours to warn about, its stack starts as zeros, and
 # corrupt pictures make its sums wrap and its shifts fall out: harmless, so not trapped.
 GUEST.asan := -fno-sanitize=shift,signed-integer-overflow

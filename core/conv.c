@@ -11,7 +11,8 @@
 #include <string.h>
 
 /* Best first; the first that fits is used. The last fits every layer and is what tests trust. */
-static const struct engine *const engines[] = { &engine_im2col, &engine_reference };
+static const struct engine *const engines[] = { &engine_swapped, &engine_im2col,
+                                                &engine_reference };
 enum { ENGINES = sizeof engines / sizeof engines[0] };
 
 /* Engines that failed the self-test on this machine, as bits: refused from then on. */
@@ -112,7 +113,8 @@ static bool too_large_a_kernel(struct conv_plan *plan, struct error *err)
                 "padded input is %lldx%lld but the dilated kernel is %lldx%lld; raise padding to "
                 "at least %lld or lower kernel_size",
                 (long long)padded(h), (long long)padded(w), (long long)dilated(h),
-                (long long)dilated(w), (long long)((short_h > short_w ? short_h : short_w) + 1) / 2);
+                (long long)dilated(w),
+                (long long)((short_h > short_w ? short_h : short_w) + 1) / 2);
 }
 
 /* W2 = (W1 - F + 2P) / S + 1, with F dilated and the two pads apart; floored. */
@@ -243,7 +245,8 @@ static bool pick_engine(struct conv_plan *plan, const char *name, struct error *
         seen = engine->pads ? *plan : padding_plan(plan);
         fail(err, ERR_ENGINE, "algorithm", "%s failed its self-test on this machine; use auto",
              engine->name);
-        if (broken & 1u << i || !engine->fits(&seen, err))
+        if (broken & 1u << i || !engine->fits(&seen, err) ||
+            (!name && engine->suits && !engine->suits(&seen)))
             continue;
         engine->size(&seen);
         plan->engine = engine;

@@ -10,6 +10,8 @@ struct engine {
 
     /* Can it do this layer on this machine? err (never NULL) says why not, with the field. */
     bool (*fits)(const struct conv_plan *plan, struct error *err);
+    /* Is it the fastest that can? NULL: whenever it fits. Asked for by name, it need not be. */
+    bool (*suits)(const struct conv_plan *plan);
     void (*size)(struct conv_plan *plan); /* sets shared, scratch and tiles */
 
     /* Once, before the tiles: turns the weights into what the tiles read. May be NULL. */
@@ -39,4 +41,4 @@ void conv_finish(const struct conv_plan *plan, float *values, size_t count);
 /* Refuses an engine from now on (the self-test's word); index as in conv_engine_name(). */
 void conv_engine_refuse(int index);
 
-extern const struct engine engine_im2col, engine_reference;
+extern const struct engine engine_swapped, engine_im2col, engine_reference;

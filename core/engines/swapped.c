@@ -1,0 +1,349 @@
+/* Filters on lanes, pixels broadcast: the engine for layers with many filters.
+ *
+ *        picture, as planes                     weights, packed once           sums
+ *   c: [ . a b c d e f g . ]              filters 0..31   32..63 ...      filter 0..31
+ *          | | | |                     c,i,j [ ........ ][ ........ ]   a [ ........... ]
+ *          rows: neighbouring outputs        [ ........ ][ ........ ]   b [ ........... ]
+ *                                            [depth][panel] each        c [ ........... ]
+ *
+ * An output row's pixels under one tap are neighbours on the planes, so nothing is packed but the
+ * weights, and taps that fall into the padding need not be multiplied: that is no difference as
+ * long as the weights are finite, since a product of 0 changes no sum but -0, and -0 leaves as
+ * +0. Sums come out [outputs][filters] and are transposed while they are in the cache. */
+#include "core/engines/planes.h"
+#include "core/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    CHUNK_BYTES = 32 * 1024,   /* of weights, that stay in L1 over a tile's outputs */
+    PLANES_BYTES = 640 * 1024, /* of a tile's planes, that stay in L2 */
+    TILE_OUTPUTS = 1024,       /* of one map: their sums for a panel of filters are 128 KB */
+    TILE_MACS = 96 * 1024 * 1024,
+    LEAST_TILES = 8,
+    LEAST_FILTERS = 128 /* of a tile, when it is not the only way: the planes are cut for each */
+};
+
+/* What prepare() leaves for the tiles, behind the weights. */
+struct prepared {
+    bool finite;    /* all weights: taps in the padding may be skipped */
+    float *bias;    /* [groups][padded filters] */
+    float *weights; /* [groups][panels][depth][panel] */
+};
+
+/* The layer in numbers that every function here needs. */
+struct layer {
+    const struct kernels *kernels;
+    int group_channels, group_filters, panels, taps;
+    size_t depth;
+    struct tiling tiling;
+    struct planes planes;
+};
+
+static int64_t tile_macs(const struct layer *l)
+{
+    return (int64_t)l->tiling.rows * l->tiling.columns * l->tiling.filters * (int64_t)l->depth;
+}
+
+static void shrink_filters(struct layer *l, int least)
+{
+    int half = parts(l->tiling.filters, 2);
+
+    half = parts(half, l->kernels->panel) * l->kernels->panel;
+    if (half >= least && half < l->tiling.filters)
+        l->tiling.filters = half;
+}
+
+static bool too_large(const struct layer *l)
+{
+    size_t planes = l->planes.channel_step * (size_t)l->group_channels * sizeof(float);
+
+    return (!l->tiling.whole && planes > PLANES_BYTES) ||
+           (int64_t)l->tiling.rows * l->tiling.columns > TILE_OUTPUTS;
+}
+
+/* Planes that stay in L2, tiles that end soon enough to be stopped, and enough of them. */
+static void choose_tiles(struct layer *l, const struct conv_plan *plan)
+{
+    struct tiling *t = &l->tiling;
+    int count;
+
+    for (l->planes = planes_of(plan, t); too_large(l) && (t->rows > 1 || t->columns > KERNEL_ROWS);
+         l->planes = planes_of(plan, t))
+        if (t->rows > 1)
+            t->rows = parts(t->rows, 2);
+        else
+            t->columns = parts(t->columns, 2);
+    while (tile_macs(l) > TILE_MACS && t->filters > l->kernels->panel)
+        shrink_filters(l, l->kernels->panel);
+    count = tiling_count(t, plan);
+    while (count < LEAST_TILES && plan->macs > TILE_MACS / 4) {
+        int before = t->filters;
+
+        shrink_filters(l, t->whole ? 1 : LEAST_FILTERS);
+        if (t->filters == before)
+            break;
+        count = tiling_count(t, plan);
+    }
+}
+
+static struct layer layer_of(const struct conv_plan *plan)
+{
+    const struct conv_params *p = &plan->params;
+    struct layer l = { .kernels = kernels_best(), .depth = plan->w_columns };
+
+    l.group_channels = plan->in.channels / p->groups;
+    l.group_filters = plan->maps.channels / p->groups;
+    l.panels = parts(l.group_filters, l.kernels->panel);
+    l.taps = p->kernel_size[0] * p->kernel_size[1];
+    l.tiling = tiling_of(plan);
+    choose_tiles(&l, plan);
+    return l;
+}
+
+static bool fits(const struct conv_plan *plan, struct error *err)
+{
+    (void)plan, (void)err;
+    return true;
+}
+
+static struct prepared *carve_shared(struct carver *carver, const struct layer *l,
+                                     const struct conv_plan *plan)
+{
+    size_t filters = (size_t)plan->params.groups * (size_t)l->panels * (size_t)l->kernels->panel;
+    struct prepared *prepared = carve(carver, 1, sizeof *prepared);
+    float *bias = carve(carver, filters, sizeof(float));
+    float *weights = carve(carver, filters * l->depth, sizeof(float));
+
+    if (prepared)
+        *prepared = (struct prepared){ .bias = bias, .weights = weights };
+    return prepared;
+}
+
+struct scratch {
+    int32_t *offset; /* [taps] */
+    float *planes;
+    float *sums; /* [outputs of the tile][panel] */
+};
+
+static struct scratch carve_scratch(struct carver *carver, const struct layer *l)
+{
+    struct scratch s;
+    size_t channels = l->tiling.whole ? 0 : (size_t)l->group_channels;
+
+    s.offset = carve(carver, (size_t)l->taps, sizeof(int32_t));
+    s.planes = carve(carver, planes_floats(&l->planes, channels, KERNEL_ROWS), sizeof(float));
+    s.sums = carve(carver,
+                   (size_t)l->tiling.rows * (size_t)l->tiling.columns * (size_t)l->kernels->panel,
+                   sizeof(float));
+    return s;
+}
+
+static void size(struct conv_plan *plan)
+{
+    struct layer l = layer_of(plan);
+    struct carver shared = { 0 }, scratch = { 0 };
+
+    carve_shared(&shared, &l, plan);
+    carve_scratch(&scratch, &l);
+    plan->shared = shared.bytes;
+    plan->scratch = scratch.bytes;
+    plan->tiles = tiling_count(&l.tiling, plan);
+}
+
+/* W_row is [K x depth]; each panel's filters become [depth][panel], the missing ones zeros. */
+static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, void *shared)
+{
+    struct layer l = layer_of(plan);
+    struct carver carver = { .at = shared };
+    struct prepared *prepared = carve_shared(&carver, &l, plan);
+    float *panel = prepared->weights, *bias = prepared->bias;
+    const float *weights = in->weights;
+    size_t width = (size_t)l.kernels->panel;
+    float zero = 0;
+
+    for (int g = 0, k = 0; g < plan->params.groups; g++)
+        for (int p = 0; p < l.panels; p++, panel += width * l.depth, bias += width) {
+            int filters = at_most(l.group_filters - p * l.kernels->panel, l.kernels->panel);
+
+            memset(bias, 0, width * sizeof *bias);
+            if (in->bias)
+                memcpy(bias, in->bias + k, (size_t)filters * sizeof *bias);
+            if (filters < l.kernels->panel)
+                memset(panel, 0, width * l.depth * sizeof *panel);
+            l.kernels->transpose(weights, l.depth, filters, (int)l.depth, panel, width);
+            weights += (size_t)filters * l.depth;
+            k += filters;
+        }
+    for (size_t i = 0; i < (size_t)plan->maps.channels * l.depth; i++)
+        zero += in->weights[i] * 0.0f; /* NaN as soon as one is not finite */
+    prepared->finite = zero == 0;
+}
+
+/* ---- one tile ---- */
+
+/* Everything that the loops of a tile look at. */
+struct work {
+    struct layer layer;
+    const struct conv_plan *plan;
+    bool finite;
+    struct tile tile;
+    int rows, columns;   /* of sums: the tile's, or all in one row when windows are pixels */
+    const float *pixels; /* the planes, or the picture itself */
+    size_t channel_step;
+    struct scratch scratch;
+    const float *ahead; /* weights that are needed soon: each kernel call asks for its share */
+    size_t share;
+};
+
+/* The filter's rows [*first, *last) that lie in the picture for output row y. */
+static void rows_inside(const struct work *w, int y, int *first, int *last)
+{
+    const struct conv_params *p = &w->plan->params;
+    int64_t top = (int64_t)(w->tile.y + y) * p->stride[0] - p->pads[0];
+
+    *first = 0;
+    *last = p->kernel_size[0];
+    if (!w->finite || w->layer.tiling.flat)
+        return;
+    while (*first < *last && top + (int64_t)*first * p->dilation[0] < 0)
+        ++*first;
+    while (*first < *last && top + (int64_t)(*last - 1) * p->dilation[0] >= w->plan->in.height)
+        --*last;
+}
+
+/* The kernel that leaves out what sticks out of the picture at the ends of a row, if there is one;
+ * else the plain one, which multiplies the planes' zeros. */
+static swapped_kernel *pick_kernel(const struct work *w, int x, int rows, int filters)
+{
+    const struct kernels *kernels = w->layer.kernels;
+    const struct conv_params *p = &w->plan->params;
+    int size = p->kernel_size[1], pad = size / 2, edge = EDGE_NONE;
+    swapped_kernel *kernel = NULL;
+
+    if (filters <= kernels->lanes)
+        return kernels->swapped_half[rows];
+    if ((size == 3 || size == 5) && p->stride[1] == 1 && p->dilation[1] == 1 && w->finite) {
+        if (x == 0 && p->pads[1] >= pad)
+            edge |= EDGE_LEFT;
+        if (x + rows == w->plan->maps.width &&
+            w->plan->maps.width + pad >= w->plan->in.width + p->pads[1])
+            edge |= EDGE_RIGHT;
+        kernel = kernels->swapped_edge[size == 5][edge][rows];
+    }
+    return kernel ? kernel : kernels->swapped[rows];
+}
+
+/* One row of outputs, [columns x panel] sums, in blocks of nearly equal size. */
+static void run_row(struct work *w, struct swapped_call *call, int y, int filters)
+{
+    const struct kernels *kernels = w->layer.kernels;
+    int blocks = parts(w->columns, kernels->swapped_rows), x = 0;
+    const float *pixels = w->pixels + (size_t)y * w->layer.planes.row_step;
+    float *sums = w->scratch.sums + (size_t)y * (size_t)(w->columns * kernels->panel);
+
+    for (int b = 0; b < blocks; b++) {
+        int rows = w->columns / blocks + (b < w->columns % blocks);
+
+        for (size_t i = 0; i < w->share; i++, w->ahead += 16)
+            __builtin_prefetch(w->ahead, 0, 2);
+        call->in.pixels = pixels + x;
+        call->sums = sums + x * kernels->panel;
+        pick_kernel(w, w->tile.x + x, rows, filters)(call);
+        x += rows;
+    }
+}
+
+/* One panel of filters: sums[outputs x panel] += pixels[outputs x depth] * weights[depth x panel],
+ * a chunk of channels at a time, whose weights stay in L1 for all the outputs. */
+static void run_panel(struct work *w, const float *weights, const float *bias, int filters)
+{
+    const struct layer *l = &w->layer;
+    int fw = w->plan->params.kernel_size[1], panel = l->kernels->panel;
+    int chunk = at_least(1, CHUNK_BYTES / (int)sizeof(float) / panel / l->taps);
+    int calls = w->rows * parts(w->columns, l->kernels->swapped_rows);
+    size_t step = (size_t)l->taps * (size_t)panel;
+
+    for (int c = 0; c < l->group_channels; c += chunk) {
+        int channels = at_most(chunk, l->group_channels - c);
+        struct swapped_call call = { .weights_step = step, .bias = c ? NULL : bias };
+
+        w->share = ((size_t)channels * step / 16 + (size_t)calls - 1) / (size_t)calls;
+        w->ahead = weights + (size_t)(c + channels) * step;
+        for (int y = 0; y < w->rows; y++) {
+            int first, last;
+
+            rows_inside(w, y, &first, &last);
+            call.in = (struct windows){ NULL, w->channel_step, channels, (last - first) * fw,
+                                        w->scratch.offset + first * fw };
+            call.weights = weights + (size_t)c * step + (size_t)(first * fw) * (size_t)panel;
+            run_row(w, &call, y, filters);
+        }
+        w->pixels += (size_t)channels * w->channel_step;
+    }
+    w->pixels -= (size_t)l->group_channels * w->channel_step;
+}
+
+/* sums is [outputs][panel], the maps are [filters][outputs]. */
+static void put_panel(const struct work *w, float *maps, int filters)
+{
+    const struct layer *l = &w->layer;
+    bool whole_rows = w->tile.columns == l->tiling.width;
+    int rows = whole_rows ? 1 : w->tile.rows;
+    int columns = whole_rows ? w->tile.rows * w->tile.columns : w->tile.columns;
+
+    for (int y = 0; y < rows; y++)
+        l->kernels->transpose(w->scratch.sums + (size_t)y * (size_t)(columns * l->kernels->panel),
+                              (size_t)l->kernels->panel, columns, filters,
+                              maps + (size_t)y * (size_t)l->tiling.width, w->plan->col_columns);
+}
+
+static void cut_planes(struct work *w, const float *image)
+{
+    const struct layer *l = &w->layer;
+    size_t plane = (size_t)w->plan->in.height * (size_t)w->plan->in.width;
+
+    w->pixels = image + w->tile.x;
+    w->channel_step = plane;
+    if (l->tiling.whole)
+        return;
+    w->pixels = w->scratch.planes;
+    w->channel_step = l->planes.channel_step;
+    memset(w->scratch.planes, 0,
+           planes_floats(&l->planes, (size_t)l->group_channels, KERNEL_ROWS) * sizeof(float));
+    planes_cut(&l->planes, w->plan, w->tile, image, l->group_channels, w->scratch.planes);
+}
+
+static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
+                const void *shared, void *scratch, int tile)
+{
+    const struct prepared *prepared = shared;
+    struct carver carver = { .at = scratch };
+    struct work w = { .layer = layer_of(plan), .plan = plan, .finite = prepared->finite };
+    const struct layer *l = &w.layer;
+    int panel = l->kernels->panel, group_filter;
+    float *map;
+
+    w.tile = tiling_tile(&l->tiling, plan, tile);
+    w.scratch = carve_scratch(&carver, l);
+    w.rows = l->tiling.flat ? 1 : w.tile.rows;
+    w.columns = l->tiling.flat ? w.tile.rows * w.tile.columns : w.tile.columns;
+    group_filter = w.tile.group * l->group_filters;
+    planes_offsets(&l->planes, plan, w.scratch.offset);
+    cut_planes(&w, conv_group_image(plan, in->image, w.tile.picture, group_filter));
+    map = tile_maps(&l->tiling, plan, w.tile, maps);
+    for (int k = 0; k < w.tile.filters; k += panel) {
+        size_t first =
+            (size_t)w.tile.group * (size_t)(l->panels * panel) + (size_t)(w.tile.filter + k);
+        int filters = at_most(panel, w.tile.filters - k);
+
+        run_panel(&w, prepared->weights + first * l->depth, prepared->bias + first, filters);
+        put_panel(&w, map + (size_t)k * plan->col_columns, filters);
+    }
+    tile_finish(&l->tiling, plan, w.tile, maps);
+}
+
+const struct engine engine_swapped = {
+    .name = "swapped", .exact = true, .fits = fits, .size = size, .prepare = prepare, .run = run
+};
