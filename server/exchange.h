@@ -3,6 +3,7 @@
  * touches only what is atomic. */
 #pragma once
 #include "api/api.h"
+#include "server/browsers.h"
 #include "server/log.h"
 
 enum { REQUEST_ID = 64 };
@@ -14,6 +15,7 @@ struct service {
     struct pool *pool;
     struct log log;
     const char *guide, *url; /* the text at / for curl; http://127.0.0.1:8080 */
+    bool loopback;           /* reached from this machine only */
     bool draining;           /* the loop's own */
 };
 
@@ -26,7 +28,8 @@ struct exchange {
     struct reply out;
     struct stages stages;
     char id[REQUEST_ID + 1];
-    char allow[64];   /* the methods of this path */
+    char allow[64]; /* the methods of this path */
+    struct browser browser;
     double began_ms;  /* the request's first byte */
     atomic_bool stop; /* give up: */
     atomic_int why;   /* ERR_DEADLINE, ERR_GONE or ERR_DRAINING */

@@ -39,6 +39,7 @@ void headers_each(const struct exchange *exchange,
     add(arg, "Vary", "Accept, Origin");
     add(arg, "X-Content-Type-Options", "nosniff");
     add(arg, "Cache-Control", "no-store");
+    browser_headers(&exchange->browser, exchange->allow, add, arg);
     if (out->allow)
         add(arg, "Allow", out->allow);
     if (out->retry_after_s) {

@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 enum {
-    CONNECTION = 64 * 1024, /* libmicrohttpd's buffer of one connection: head, upload chunks */
-    EXTRA = 256,            /* its own limit of connections lies above ours */
-    FIRST_ROOM = 64 * 1024, /* the body's first buffer; it quadruples as bytes really arrive */
-    SWALLOW = 64 * 1024,    /* a refused body up to this is read, so that the connection lives */
-    LINGER = 1024 * 1024    /* of a larger one this much is read before the connection is cut */
+    CONNECTION = 128 * 1024, /* libmicrohttpd's buffer of one connection: head, upload chunks */
+    EXTRA = 256,             /* its own limit of connections lies above ours */
+    FIRST_ROOM = 64 * 1024,  /* the body's first buffer; it quadruples as bytes really arrive */
+    SWALLOW = 64 * 1024,     /* a refused body up to this is read, so that the connection lives */
+    LINGER = 1024 * 1024     /* of a larger one this much is read before the connection is cut */
 };
 
 /* --- an exchange's beginning and end --- */
@@ -104,14 +104,11 @@ void peer_cut(struct peer *peer)
     peer->deadline_ms = clock_ms() + LINGER_MS;
 }
 
-void peer_fail(struct peer *peer, enum error_code code, const char *detail)
+void peer_fail(struct peer *peer, const struct error *err)
 {
-    struct error err;
-
-    fail(&err, code, "", "%s", detail);
     if (!*peer->exchange.id)
         identify(peer, NULL);
-    exchange_refuse(&peer->exchange, &err);
+    exchange_refuse(&peer->exchange, err);
     peer_cut(peer);
 }
 
@@ -168,6 +165,23 @@ static bool check_head(struct peer *peer, const char *version, struct error *err
     return gate_path(peer->target, err);
 }
 
+static bool check_browser(struct peer *peer, struct error *err)
+{
+    const struct config *config = peer->http->service->config;
+    const struct browser_request request = {
+        .method = peer->exchange.in.method,
+        .host = peer->framing.host,
+        .origin = header(peer, "Origin"),
+        .site = header(peer, "Sec-Fetch-Site"),
+        .mode = header(peer, "Sec-Fetch-Mode"),
+        .wanted_method = header(peer, "Access-Control-Request-Method"),
+        .wanted_private = header(peer, "Access-Control-Request-Private-Network"),
+    };
+
+    return browser_check(&request, peer->http->service->loopback, config->cors_origins,
+                         config->allowed_hosts, &peer->exchange.browser, err);
+}
+
 static bool check_body(const struct peer *peer, struct error *err)
 {
     const struct route *route = peer->exchange.route;
@@ -184,14 +198,20 @@ static bool check_body(const struct peer *peer, struct error *err)
     return true;
 }
 
+static bool busy(struct error *err)
+{
+    return fail(err, ERR_BUSY, "",
+                "every worker is busy and the queue is full; try again later, or start the server "
+                "with more --workers or a larger --queue");
+}
+
 static bool check_load(struct peer *peer, struct error *err)
 {
     if (peer->http->phase == STOPPING)
         return fail(err, ERR_DRAINING, "", "the server is stopping; ask another one");
     if (peer->exchange.route && peer->exchange.route->thread == ON_A_WORKER &&
         jobs_full(peer->http->jobs))
-        return fail(err, ERR_BUSY, "",
-                    "every worker is busy and the queue is full; try again later");
+        return busy(err);
     peer->exchange.arena = arena_create(peer->http->service->limits.memory);
     return peer->exchange.arena || fail(err, ERR_BUSY, "", "the server is out of memory");
 }
@@ -214,7 +234,8 @@ static enum MHD_Result on_head(struct peer *peer, const char *method, const char
     if (!check_head(peer, version, &err))
         return refuse(peer, &err);
     peer->last = false;
-    if (!route_find(&peer->exchange, &err) || !check_body(peer, &err) || !check_load(peer, &err))
+    if (!check_browser(peer, &err) || !route_find(&peer->exchange, &err) ||
+        !check_body(peer, &err) || !check_load(peer, &err))
         return refuse(peer, &err);
     return MHD_YES;
 }
@@ -266,8 +287,7 @@ static enum MHD_Result on_data(struct peer *peer, const char *data, size_t *size
         return peer->swallowed > LINGER ? MHD_NO : MHD_YES;
     }
     if (!make_room(peer, got, &err)) {
-        exchange_refuse(&peer->exchange, &err);
-        peer_cut(peer);
+        peer_fail(peer, &err);
         return MHD_YES;
     }
     memcpy(peer->body + body->size, data, got);
@@ -303,7 +323,7 @@ static enum MHD_Result on_complete(struct peer *peer)
     peer->state = AT_WORK;
     if (loop_watch(peer) && jobs_submit(peer->http->jobs, exchange))
         return MHD_YES;
-    fail(&err, ERR_BUSY, "", "every worker is busy and the queue is full; try again later");
+    busy(&err);
     exchange_refuse(exchange, &err);
     http_resume(peer);
     return MHD_YES;

@@ -146,14 +146,25 @@ static void accept_some(struct http *http, int most)
 
 /* --- deadlines --- */
 
+static void too_slow(struct peer *peer, const char *what, int64_t limit)
+{
+    struct error err;
+
+    fail(&err, ERR_SLOW, "", "the request's %s took longer than %lld ms (--%s-timeout)", what,
+         (long long)limit, what);
+    peer_fail(peer, &err);
+}
+
 static void on_late(struct peer *peer)
 {
+    const struct config *config = peer->http->service->config;
+
     switch (peer->state) {
     case AT_HEAD:
-        peer_fail(peer, ERR_SLOW, "the request's head took longer than --header-timeout");
+        too_slow(peer, "header", config->header_timeout);
         break;
     case AT_BODY:
-        peer_fail(peer, ERR_SLOW, "the request's body took longer than --body-timeout");
+        too_slow(peer, "body", config->body_timeout);
         break;
     case AT_REST:
     case AT_END:
@@ -194,13 +205,16 @@ static void stop_accepting(struct http *http, double now)
 
 static void give_up_all(struct http *http)
 {
+    struct error err;
+
+    fail(&err, ERR_DRAINING, "", "the server is stopping; send the request to another one");
     for (struct peer *peer = http->peers; peer; peer = peer->next)
         if (peer->state == AT_WORK) {
             http->lost = true;
             give_up(peer, ERR_DRAINING);
         } else if (peer->state == AT_BODY || (peer->state == AT_HEAD && peer->target)) {
             http->lost = true;
-            peer_fail(peer, ERR_DRAINING, "the server is stopping; send the request again");
+            peer_fail(peer, &err);
         }
 }
 

@@ -101,6 +101,7 @@ static int serve(struct config *config)
         return complain("out of memory", 1);
     service.guide = guide;
     service.url = url;
+    service.loopback = listen_is_loopback(listener);
     status = serve_on(&service, listener);
     free(guide);
     return status;

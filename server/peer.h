@@ -61,4 +61,4 @@ void loop_unwatch(struct peer *peer);
 /* Answers with exchange.out at once, in the middle of a request, and ends the connection: first
  * our side, and when the client has had a moment to stop and read, the other. */
 void peer_cut(struct peer *peer);
-void peer_fail(struct peer *peer, enum error_code code, const char *detail);
+void peer_fail(struct peer *peer, const struct error *err);

@@ -3,6 +3,7 @@
 
 #include "server/clock.h"
 #include "server/config.h"
+#include "server/nearest.h"
 #include "server/version.h"
 
 #include <stdio.h>
@@ -27,9 +28,9 @@ static bool give_up(const struct exchange *exchange, struct error *err)
         return fail(err, ERR_DRAINING, "", "the server is stopping; send the request again");
     default:
         return fail(err, ERR_DEADLINE, "timeout_ms",
-                    "the deadline passed after %.0f ms; raise timeout_ms (the server allows %lld) "
-                    "or send less work",
-                    clock_ms() - exchange->stages.started,
+                    "the deadline of %.0f ms has passed; raise timeout_ms (the server allows "
+                    "%lld) or send less work",
+                    atomic_load(&exchange->deadline_ms) - exchange->stages.started,
                     (long long)exchange->service->config->request_timeout);
     }
 }
@@ -231,6 +232,18 @@ static void allow(struct exchange *exchange, const char *method)
         allow(exchange, "HEAD");
 }
 
+static bool nothing_at(const char *path, struct error *err)
+{
+    const char *paths[ROUTES + 1], *near;
+
+    for (int i = 0; i < ROUTES; i++)
+        paths[i] = routes[i].path;
+    paths[ROUTES] = NULL;
+    near = nearest(path, paths);
+    return fail(err, ERR_NOT_FOUND, "", "there is nothing at %.64s; %s%s", path,
+                near ? "did you mean " : "GET / says what there is", near ? near : "");
+}
+
 bool route_find(struct exchange *exchange, struct error *err)
 {
     const char *method = exchange->in.method, *path = exchange->in.path;
@@ -251,8 +264,7 @@ bool route_find(struct exchange *exchange, struct error *err)
     if (exchange->route)
         return true;
     if (!*exchange->allow && strcmp(path, "*"))
-        return fail(err, ERR_NOT_FOUND, "", "there is nothing at %.64s; GET / lists what there is",
-                    path);
+        return nothing_at(path, err);
     allow(exchange, "OPTIONS");
     if (!strcmp(method, "OPTIONS"))
         return true;
@@ -266,6 +278,8 @@ void exchange_refuse(struct exchange *exchange, const struct error *err)
     problem_encode(err, exchange->id, &exchange->out);
     if (err->code == ERR_METHOD)
         exchange->out.allow = exchange->allow;
+    if (exchange->out.status == 503 && !exchange->out.retry_after_s)
+        exchange->out.retry_after_s = 1 + *exchange->id % 3; /* so that not all return at once */
     exchange->answered = true;
 }
 
