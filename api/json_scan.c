@@ -262,7 +262,7 @@ static enum outcome scan_nest(struct scan *scan, struct nest *nest)
         enum outcome outcome;
 
         while (peek(scan) == '[') {
-            if (nest->depth == MAX_RANK || nest->depth == nest->leaf)
+            if (nest->depth == MAX_RANK || (nest->leaf && nest->depth == nest->leaf))
                 return MIXED;
             nest->counts[nest->depth++] = 0;
             scan->at++;
