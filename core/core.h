@@ -3,6 +3,7 @@
 #include "core/arena.h"   /* memory: one arena per request */
 #include "core/checked.h" /* sizes that cannot overflow */
 #include "core/conv.h"    /* the layer: plan, then run */
+#include "core/embed.h"   /* files in the binary */
 #include "core/error.h"   /* what went wrong, as a value */
 #include "core/filters.h" /* preset and generated filter banks */
 #include "core/pool.h"    /* the worker threads */

@@ -41,3 +41,13 @@ enum combine { WORDS_OF_combine(WORD_ENUM) };
 extern const char *const auto_pad_words[],
     *const padding_mode_words[], *const activation_words[], *const pool_type_words[],
                                                                 *const combine_words[];
+
+/* Letters to change, add or leave out to make one word of the other, case apart, for "did you mean";
+ * 99 when a word is longer than 31 letters. */
+int word_distance(const char *a, const char *b);
+
+/* Is a word of this length near enough at this distance to be what was meant? */
+static inline int word_is_near(int distance, int length)
+{
+    return distance <= 2 && distance * 2 < length;
+}
