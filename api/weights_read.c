@@ -165,26 +165,18 @@ static bool use_name_list(struct decoder *d, const cJSON *list, struct filters *
 
 /* --- generators ------------------------------------------------------------------------------ */
 
-/* What each generator may be told; NAN: decided by the others. */
+/* What each generator may be told. */
+#define WHOLE_INT  true
+#define WHOLE_REAL false
 static const struct argument {
     const char *generator, *name;
     double preset, min, max;
     bool whole;
 } arguments[] = {
-    { "random", "seed", 1, 0, 9007199254740991, true },
-    { "gabor", "size", 11, 1, 255, true },
-    { "gabor", "orientations", 8, 1, 64, true },
-    { "gabor", "frequencies", 1, 1, 16, true },
-    { "gabor", "sigma", 2.8, 1e-3, 1e3, false },
-    { "gabor", "lambda", 5, 1e-3, 1e3, false },
-    { "gabor", "gamma", 0.5, 1e-3, 1e3, false },
-    { "gabor", "psi", 0, -10, 10, false },
-    { "gaussian", "size", 5, 1, 255, true },
-    { "gaussian", "sigma", 0, 1e-3, 1e3, false },
-    { "log", "size", 9, 1, 255, true },
-    { "log", "sigma", 1.4, 1e-3, 1e3, false },
-    { "motion", "size", 9, 1, 255, true },
-    { "motion", "angle", 0, -360, 360, false },
+#define GENERATOR(name, kind, help)
+#define GENERATED(generator, type, name, preset, min, max, help)                                   \
+    { #generator, #name, preset, min, max, WHOLE_##type },
+#include "core/generators.def"
 };
 enum { ARGUMENTS = sizeof arguments / sizeof *arguments };
 
@@ -293,12 +285,7 @@ static bool make_gabor(struct decoder *d, const struct generator *g, struct bank
 
 static bool make_gaussian(struct decoder *d, const struct generator *g, struct bank *bank)
 {
-    int size = (int)value(g, "size");
-    double sigma = value(g, "sigma");
-
-    if (sigma == 0) /* not given: OpenCV's rule */
-        sigma = 0.3 * ((size - 1) * 0.5 - 1) + 0.8;
-    return bank_gaussian(size, (float)sigma, bank, d->arena, d->err);
+    return bank_gaussian((int)value(g, "size"), (float)value(g, "sigma"), bank, d->arena, d->err);
 }
 
 static bool make_log(struct decoder *d, const struct generator *g, struct bank *bank)
@@ -359,18 +346,9 @@ static bool use_generator(struct decoder *d, const struct maker *maker, const cJ
 
 static bool use_name(struct decoder *d, const char *name, struct filters *f)
 {
-    static const char *const sobel[] = { "sobel_x", "sobel_y" };
     const struct maker *maker = maker_find(name);
 
-    if (maker)
-        return use_generator(d, maker, NULL, f);
-    if (!strcmp(name, "edges")) {
-        if (!use_names(d, sobel, 2, f))
-            return false;
-        f->name = "edges";
-        return true;
-    }
-    return use_names(d, &name, 1, f);
+    return maker ? use_generator(d, maker, NULL, f) : use_names(d, &name, 1, f);
 }
 
 bool filters_read(struct decoder *d, struct filters *filters)

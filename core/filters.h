@@ -37,8 +37,8 @@ bool bank_find(const char *id, struct bank *bank, struct arena *arena, struct er
 const char *bank_nearest(const char *id); /* for "did you mean"; NULL when nothing is near */
 
 /* Generators. Their numbers come from the request and are checked here, against the ranges of
- * core/generators.def; the error's field is the number's path ("weights/gabor/sigma"). Angles are
- * in degrees. */
+ * core/generators.def; the error's field is the number's path ("weights/gabor/sigma"). A sigma of 0
+ * is made from the size. */
 struct gabor {
     int size, orientations, frequencies; /* size x size; orientations * frequencies filters */
     float sigma, lambda, gamma, psi;     /* of the first frequency; each next one an octave lower */
@@ -48,7 +48,8 @@ bool bank_gabor(const struct gabor *gabor, struct bank *bank, struct arena *aren
 bool bank_gaussian(int size, float sigma, struct bank *bank, struct arena *arena,
                    struct error *err);
 bool bank_log(int size, float sigma, struct bank *bank, struct arena *arena, struct error *err);
-bool bank_motion(int size, float angle, struct bank *bank, struct arena *arena, struct error *err);
+bool bank_motion(int size, float angle_degrees, struct bank *bank, struct arena *arena,
+                 struct error *err);
 
 /* The 64 waves of 8x8 that JPEG uses, orthonormal: filter 8*v+u has v half waves down, u across.
  * The same as bank_find("dct8"). */

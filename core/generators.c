@@ -43,80 +43,98 @@ static bool check(double value, struct number range, const char *path, struct er
     return fail_range(err, field, value, range.min, range.max);
 }
 
-static float *begin(struct bank *bank, const char *id, enum bank_kind kind, struct shape shape,
-                    struct arena *arena, struct error *err)
+/* A kernel under way: doubles while it is made, floats of the bank at the end. */
+struct draft {
+    double *kernel;
+    float *data;
+    struct arena_mark mark;
+};
+
+/* The bank's floats, and behind them doubles for one kernel (or two) that draft_end() gives back. */
+static bool draft_begin(struct draft *draft, struct bank *bank, int kernels, struct arena *arena,
+                        struct error *err)
 {
-    *bank = (struct bank){ .id = id, .kind = kind, .shape = shape, .padding = -1 };
-    return bank_alloc(bank, arena, err);
+    size_t count = (size_t)kernels * (size_t)bank->shape.height * (size_t)bank->shape.width;
+
+    draft->data = bank_alloc(bank, arena, err);
+    if (!draft->data)
+        return false;
+    draft->mark = arena_save(arena);
+    draft->kernel = arena_zeroed(arena, count, sizeof(double));
+    return draft->kernel || fail(err, ERR_TOO_LARGE, "weights",
+                                 "the filters do not fit this "
+                                 "request's memory; make them smaller");
 }
 
 /* Divides by the sum, of all values or of the positive ones. */
-static void divide_by_sum(double *values, int count, bool positive)
+static void draft_end(struct draft *draft, struct bank *bank, bool positive, struct arena *arena)
 {
+    int count = bank->shape.height * bank->shape.width;
     double sum = 0;
 
     for (int i = 0; i < count; i++)
-        sum += positive && values[i] < 0 ? 0 : values[i];
+        sum += positive && draft->kernel[i] < 0 ? 0 : draft->kernel[i];
     for (int i = 0; i < count; i++)
-        values[i] /= sum;
+        draft->data[i] = (float)(draft->kernel[i] / sum);
+    arena_restore(arena, draft->mark);
+    bank_measure(bank);
 }
 
-static void to_floats(float *out, const double *values, int count)
+/* exp(-x); below that of -700 it is nothing beside the kernel's middle. */
+static double decay(double x)
 {
-    for (int i = 0; i < count; i++)
-        out[i] = (float)values[i];
+    return elementary_exp(-(x < 700 ? x : 700));
 }
-
-enum { LARGEST = 63 }; /* the def's largest size; a kernel of doubles fits the stack */
 
 bool bank_gaussian(int size, float sigma, struct bank *bank, struct arena *arena, struct error *err)
 {
-    double kernel[LARGEST * LARGEST], middle = (size - 1) / 2.0;
-    float *data;
+    double middle = (size - 1) / 2.0, width = sigma;
+    struct draft draft;
 
+    if (sigma == 0) /* not given: OpenCV's rule */
+        width = 0.3 * (middle - 1) + 0.8;
+    *bank = (struct bank){ .id = "gaussian",
+                           .kind = BANK_SMOOTHING,
+                           .shape = { 1, 1, size, size },
+                           .padding = -1,
+                           .help = helps[HELP_gaussian] };
     if (!check(size, numbers.gaussian_size, "gaussian/size", err) ||
-        !check(sigma, numbers.gaussian_sigma, "gaussian/sigma", err))
+        !check(width, numbers.gaussian_sigma, "gaussian/sigma", err) ||
+        !draft_begin(&draft, bank, 1, arena, err))
         return false;
-    data = begin(bank, "gaussian", BANK_SMOOTHING, (struct shape){ 1, 1, size, size }, arena, err);
-    if (!data)
-        return false;
-    bank->help = helps[HELP_gaussian];
     for (int i = 0; i < size * size; i++) {
         double x = i % size - middle, y = i / size - middle;
 
-        /* exp(-700) is 0 beside the centre's; a far corner may be smaller still */
-        kernel[i] = elementary_exp(-fmin((x * x + y * y) / (2.0 * sigma * sigma), 700));
+        draft.kernel[i] = decay((x * x + y * y) / (2 * width * width));
     }
-    divide_by_sum(kernel, size * size, false);
-    to_floats(data, kernel, size * size);
-    bank_measure(bank);
+    draft_end(&draft, bank, false, arena);
     return true;
 }
 
 bool bank_log(int size, float sigma, struct bank *bank, struct arena *arena, struct error *err)
 {
-    double kernel[LARGEST * LARGEST], middle = (size - 1) / 2.0, mean = 0;
-    float *data;
+    double middle = (size - 1) / 2.0, mean = 0;
+    struct draft draft;
 
+    *bank = (struct bank){ .id = "log",
+                           .kind = BANK_DERIVATIVE,
+                           .shape = { 1, 1, size, size },
+                           .padding = -1,
+                           .help = helps[HELP_log] };
     if (!check(size, numbers.log_size, "log/size", err) ||
-        !check(sigma, numbers.log_sigma, "log/sigma", err))
+        !check(sigma, numbers.log_sigma, "log/sigma", err) ||
+        !draft_begin(&draft, bank, 1, arena, err))
         return false;
-    data = begin(bank, "log", BANK_DERIVATIVE, (struct shape){ 1, 1, size, size }, arena, err);
-    if (!data)
-        return false;
-    bank->help = helps[HELP_log];
     for (int i = 0; i < size * size; i++) {
         double x = i % size - middle, y = i / size - middle;
         double r = (x * x + y * y) / (2.0 * sigma * sigma);
 
-        kernel[i] = (1 - r) * elementary_exp(-fmin(r, 700));
-        mean += kernel[i] / (size * size);
+        draft.kernel[i] = (1 - r) * decay(r);
+        mean += draft.kernel[i] / (size * size);
     }
     for (int i = 0; i < size * size; i++) /* cut off at the edge, its sum is not 0 by itself */
-        kernel[i] -= mean;
-    divide_by_sum(kernel, size * size, true);
-    to_floats(data, kernel, size * size);
-    bank_measure(bank);
+        draft.kernel[i] -= mean;
+    draft_end(&draft, bank, true, arena);
     return true;
 }
 
@@ -124,33 +142,34 @@ bool bank_log(int size, float sigma, struct bank *bank, struct arena *arena, str
 static void splat(double *kernel, int size, double x, double y)
 {
     for (int i = 0; i < 4; i++) {
-        double column = floor(x) + i % 2, row = floor(y) + i / 2; /* NOLINT: whole numbers */
+        int column = (int)floor(x) + i % 2, row = (int)floor(y) + i / 2;
         double share = (1 - fabs(x - column)) * (1 - fabs(y - row));
 
-        if (share > 0 && column >= 0 && row >= 0 && column < size && row < size)
-            kernel[(int)row * size + (int)column] += share;
+        if (column >= 0 && row >= 0 && column < size && row < size)
+            kernel[row * size + column] += share;
     }
 }
 
-bool bank_motion(int size, float angle, struct bank *bank, struct arena *arena, struct error *err)
+bool bank_motion(int size, float angle_degrees, struct bank *bank, struct arena *arena,
+                 struct error *err)
 {
-    double kernel[LARGEST * LARGEST] = { 0 }, middle = (size - 1) / 2.0, dx, dy;
-    float *data;
+    double middle = (size - 1) / 2.0, dx, dy;
+    struct draft draft;
 
+    *bank = (struct bank){ .id = "motion",
+                           .kind = BANK_SMOOTHING,
+                           .shape = { 1, 1, size, size },
+                           .padding = -1,
+                           .help = helps[HELP_motion] };
     if (!check(size, numbers.motion_size, "motion/size", err) ||
-        !check(angle, numbers.motion_angle, "motion/angle", err))
+        !check(angle_degrees, numbers.motion_angle, "motion/angle", err) ||
+        !draft_begin(&draft, bank, 1, arena, err))
         return false;
-    data = begin(bank, "motion", BANK_SMOOTHING, (struct shape){ 1, 1, size, size }, arena, err);
-    if (!data)
-        return false;
-    bank->help = helps[HELP_motion];
-    dx = elementary_cos((double)angle / 360);
-    dy = -elementary_cos((double)angle / 360 - 0.25); /* rows go down */
+    dx = elementary_cos((double)angle_degrees / 360);
+    dy = -elementary_cos((double)angle_degrees / 360 - 0.25); /* rows go down */
     for (int i = 0; i < size; i++)
-        splat(kernel, size, middle + (i - middle) * dx, middle + (i - middle) * dy);
-    divide_by_sum(kernel, size * size, false);
-    to_floats(data, kernel, size * size);
-    bank_measure(bank);
+        splat(draft.kernel, size, middle + (i - middle) * dx, middle + (i - middle) * dy);
+    draft_end(&draft, bank, false, arena);
     return true;
 }
 
@@ -165,64 +184,72 @@ static bool check_gabor(const struct gabor *g, struct error *err)
            check(g->psi, numbers.gabor_psi, "gabor/psi", err);
 }
 
-/* One wave, without its mean under the Gaussian (so that even light answers 0), of length 1. */
-static void draw_gabor(const struct gabor *g, double turns, double octave, float *out)
+/* One wave, without its mean under the Gaussian (so that even light answers 0), of length 1.
+ * room: two kernels of doubles. */
+static void draw_gabor(const struct gabor *g, double turns, double octave, double *room, float *out)
 {
-    double kernel[LARGEST * LARGEST], weights[LARGEST * LARGEST], middle = (g->size - 1) / 2.0;
+    int count = g->size * g->size;
+    double *wave = room, *light = room + count, middle = (g->size - 1) / 2.0;
     double along = elementary_cos(turns), up = elementary_cos(turns - 0.25);
     double sigma = g->sigma * octave, sum = 0, mean = 0, squares = 0;
-    int count = g->size * g->size;
 
     for (int i = 0; i < count; i++) {
-        double x = i % g->size - middle, y = middle - i / g->size; /* y goes up */
+        double x = i % g->size - middle, y = middle - i / g->size; /* NOLINT: whole rows */
         double u = x * along + y * up, v = (y * along - x * up) * g->gamma;
 
-        weights[i] = elementary_exp(-fmin((u * u + v * v) / (2 * sigma * sigma), 700));
-        kernel[i] = elementary_cos(u / (g->lambda * octave) + (double)g->psi / 360);
-        sum += weights[i];
-        mean += weights[i] * kernel[i];
+        light[i] = decay((u * u + v * v) / (2 * sigma * sigma));
+        wave[i] = elementary_cos(u / (g->lambda * octave) + g->psi * 0x1.45f306dc9c883p-3);
+        sum += light[i];
+        mean += light[i] * wave[i];
     }
-    mean /= sum;
     for (int i = 0; i < count; i++) {
-        kernel[i] = weights[i] * (kernel[i] - mean);
-        squares += kernel[i] * kernel[i];
+        wave[i] = light[i] * (wave[i] - mean / sum);
+        squares += wave[i] * wave[i];
     }
-    for (int i = 0; squares > 0 && i < count; i++)
-        kernel[i] /= sqrt(squares);
-    to_floats(out, kernel, count);
+    for (int i = 0; i < count; i++)
+        out[i] = (float)(squares > 0 ? wave[i] / sqrt(squares) : 0);
 }
 
 bool bank_gabor(const struct gabor *gabor, struct bank *bank, struct arena *arena,
                 struct error *err)
 {
-    struct shape shape = { gabor->orientations * gabor->frequencies, 1, gabor->size, gabor->size };
     double octave = 1;
+    struct draft draft;
     float *data;
 
     if (!check_gabor(gabor, err))
         return false;
-    data = begin(bank, "gabor", BANK_LAYER, shape, arena, err);
-    if (!data)
+    *bank = (struct bank){ .id = "gabor",
+                           .kind = BANK_LAYER,
+                           .shape = { gabor->orientations * gabor->frequencies, 1, gabor->size,
+                                      gabor->size },
+                           .padding = -1,
+                           .help = helps[HELP_gabor] };
+    if (!draft_begin(&draft, bank, 2, arena, err))
         return false;
-    bank->help = helps[HELP_gabor];
+    data = draft.data;
     for (int f = 0; f < gabor->frequencies; f++, octave *= 2)
         for (int o = 0; o < gabor->orientations; o++) {
-            draw_gabor(gabor, o / 2.0 / gabor->orientations, octave, data);
+            draw_gabor(gabor, o / 2.0 / gabor->orientations, octave, draft.kernel, data);
             data += gabor->size * gabor->size;
         }
+    arena_restore(arena, draft.mark);
     bank_measure(bank);
     return true;
 }
 
 bool bank_dct8(struct bank *bank, struct arena *arena, struct error *err)
 {
-    float *data = begin(bank, "dct8", BANK_LAYER, (struct shape){ 64, 1, 8, 8 }, arena, err);
+    float *data;
 
+    *bank = (struct bank){ .id = "dct8",
+                           .kind = BANK_LAYER,
+                           .shape = { 64, 1, 8, 8 },
+                           .stride = 8,
+                           .help = "JPEG's 64 waves of 8x8, orthonormal" };
+    data = bank_alloc(bank, arena, err);
     if (!data)
         return false;
-    bank->help = "JPEG's 64 waves of 8x8, orthonormal";
-    bank->stride = 8;
-    bank->padding = 0;
     for (int i = 0; i < 64 * 64; i++) {
         int v = i / 512, u = i / 64 % 8, y = i / 8 % 8, x = i % 8;
         double scale = (v ? 0.5 : sqrt(0.125)) * (u ? 0.5 : sqrt(0.125));
@@ -272,12 +299,12 @@ bool bank_random(const char *init, uint64_t seed, struct shape shape, struct ban
                     "init is '%.32s'; it must be he or "
                     "xavier",
                     init);
-    data = begin(bank, "random", BANK_LAYER, shape, arena, err);
+    *bank = (struct bank){
+        .id = "random", .kind = BANK_LAYER, .shape = shape, .help = helps[HELP_random]
+    };
+    data = bank_alloc(bank, arena, err);
     if (!data)
         return false;
-    bank->help = he ? "normal, variance 2 / fan_in (He et al., 2015)"
-                    : "uniform, variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)";
-    bank->padding = 0;
     for (size_t i = 0; i < count; i++)
         data[i] = (float)(he ? normal(&seed) * sqrt(2 / fan_in)
                              : (2 * uniform(&seed) - 1) * sqrt(6 / (fan_in + fan_out)));
@@ -302,6 +329,10 @@ bool bank_default(const char *name, struct bank *bank, struct arena *arena, stru
     if (strcmp(name, "log") == 0)
         return bank_log((int)numbers.log_size.preset, (float)numbers.log_sigma.preset, bank, arena,
                         err);
+    if (strcmp(name, "random") == 0)
+        return fail(err, ERR_PARAMETER, "weights",
+                    "random weights need to know that they are: "
+                    "weights={\"random\":{\"seed\":1}}, with out_channels (K) and kernel_size (F)");
     return bank_motion((int)numbers.motion_size.preset, (float)numbers.motion_angle.preset, bank,
                        arena, err);
 }
