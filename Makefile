@@ -72,7 +72,7 @@ format: installed-lint ## rewrite the sources in the house's format
 
 bench: installed-build ## layers against oneDNN and im2col; LAYERS=file.csv, JSON=1
 	@$(BUILDING) $(BUILD)/bench_conv
-	@$(BUILD)/bench_conv $(LAYERS)
+	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BUILD)/bench_conv $(LAYERS)
 
 fuzz: installed-fuzz ## MINUTES=1 of libFuzzer on each of tests/fuzz, or on FUZZERS
 	@$(BUILDING) MODE=fuzz CC=clang $(FUZZERS:%=build/fuzz/fuzz_%)
@@ -106,6 +106,11 @@ $(BUILD)/convolved: $(SERVER) $(API) $(CORE)
 
 $(BUILD)/unit: $(call objects,tests/*.c tests/unit/*.c) $(API) $(CORE)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.api) $(LIBS.core)
+
+# oneDNN is a rival where it is installed (libdnnl-dev), never a part of the daemon.
+$(BUILD)/bench_conv: $(call objects,tests/bench/*.c) $(CORE)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.core) $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
+$(BUILD)/tests/bench/%.o: CFLAGS += -O3
 
 $(BUILD)/http: $(call objects,tests/*.c tests/http/*.c) $(CORE)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.core)

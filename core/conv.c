@@ -302,12 +302,26 @@ size_t conv_workspace(const struct conv_plan *plan, const struct pool *pool)
     return bytes;
 }
 
+size_t conv_packed_size(const struct conv_plan *plan)
+{
+    return plan->shared;
+}
+
+void conv_pack(const struct conv_plan *plan, const struct conv_inputs *in, void *packed)
+{
+    struct conv_plan seen = plan->engine->pads ? *plan : padding_plan(plan);
+
+    if (plan->engine->prepare)
+        plan->engine->prepare(&seen, in, packed);
+}
+
 struct run {
     const struct conv_plan *plan;
     const struct conv_inputs *in;
     float *maps;
     const atomic_bool *stop;
-    char *shared, *scratch;
+    const void *shared;
+    char *scratch;
 };
 
 static void run_tile(void *arg, int tile, int slot)
@@ -333,14 +347,19 @@ static bool run_engine(const struct conv_plan *plan, const struct conv_inputs *i
                        const struct conv_context *context, struct error *err)
 {
     size_t slots = (size_t)pool_slots(context->pool);
-    struct run run = { .plan = plan, .in = in, .maps = maps, .stop = context->stop };
+    struct run run = { plan, in, maps, context->stop, in->packed, NULL };
 
-    run.shared = arena_alloc(context->arena, 1, plan->shared);
     run.scratch = arena_alloc(context->arena, slots, plan->scratch);
-    if (!run.shared || !run.scratch)
+    if (!run.scratch)
         return no_memory(plan, context, err);
-    if (plan->engine->prepare)
-        plan->engine->prepare(plan, in, run.shared);
+    if (!in->packed && plan->engine->prepare) {
+        void *packed = arena_alloc(context->arena, 1, plan->shared);
+
+        if (!packed)
+            return no_memory(plan, context, err);
+        plan->engine->prepare(plan, in, packed);
+        run.shared = packed;
+    }
     pool_for(context->pool, plan->tiles, run_tile, &run);
     if (atomic_load(context->stop))
         return fail(err, ERR_DEADLINE, "timeout_ms", "the convolution was stopped at its deadline");

@@ -51,6 +51,7 @@ struct conv_inputs {
     const float *image;   /* [N, C, H, W] */
     const float *weights; /* [K, C/groups, Fh, Fw] */
     const float *bias;    /* [K], or NULL for zeros */
+    const void *packed;   /* conv_pack()'s, or NULL: packed again for each run */
 };
 
 /* Where a run may work and when it must give up. */
@@ -69,7 +70,13 @@ bool conv_params_check(const struct conv_params *params, struct error *err);
 bool conv_plan_init(struct conv_plan *plan, const struct conv_params *params, struct shape in,
                     const char *engine, struct error *err);
 
-/* Bytes that a run takes from its arena beyond input, weights and output. */
+/* Weights and bias as the plan's engine reads them, for those who run a layer many times: good for
+ * every plan of the same layer and engine, whatever the size of the pictures. */
+size_t conv_packed_size(const struct conv_plan *plan); /* 0: this engine packs nothing */
+void conv_pack(const struct conv_plan *plan, const struct conv_inputs *in, void *packed);
+
+/* Bytes that a run takes from its arena beyond input, weights and output;
+ * conv_packed_size() of them are not needed when the weights come packed. */
 size_t conv_workspace(const struct conv_plan *plan, const struct pool *pool);
 
 /* out: plan->out's floats. ERR_TOO_LARGE when the workspace does not fit the arena; ERR_DEADLINE

@@ -14,7 +14,8 @@ struct engine {
     bool (*suits)(const struct conv_plan *plan);
     void (*size)(struct conv_plan *plan); /* sets shared, scratch and tiles */
 
-    /* Once, before the tiles: turns the weights into what the tiles read. May be NULL. */
+    /* Once, before the tiles: turns weights and bias into what the tiles read. May be NULL. What
+     * it writes may not depend on the picture's size: a stored layer keeps it. */
     void (*prepare)(const struct conv_plan *plan, const struct conv_inputs *in, void *shared);
 
     /* Any tile on any thread, at the same time as others. Writes plan->maps' floats: the sums from

@@ -230,7 +230,7 @@ static bool test_layer(const int *l, const char *engine, struct arena *arena)
     params.groups = l[7];
     if (!conv_plan_init(&plan, &params, in, engine, &err))
         return err.code == ERR_ENGINE; /* not its kind of layer */
-    struct conv_inputs inputs = { floats[0], floats[1], floats[2] };
+    struct conv_inputs inputs = { floats[0], floats[1], floats[2], NULL };
     if (!conv_run(&plan, &inputs, floats[3], &context, &err))
         return false;
     for (int k = 0; k < plan.maps.channels; k++)

@@ -191,7 +191,7 @@ static struct conv_inputs draw_inputs(struct bench *b, const struct conv_plan *p
     random_fill(state, image, inputs, whole);
     random_fill(state, weights, filters * plan->w_columns, whole);
     random_fill(state, bias, filters, whole);
-    return (struct conv_inputs){ image, weights, random_between(state, 0, 3) ? bias : NULL };
+    return (struct conv_inputs){ image, weights, random_between(state, 0, 3) ? bias : NULL, NULL };
 }
 
 static float *run_layer(struct bench *b, const struct random_layer *l, const struct conv_inputs *in,
@@ -373,9 +373,9 @@ TEST(padding_is_multiplied_like_any_number_and_minus_zero_leaves_as_plus_zero)
             !conv_engine_is_exact(conv_engine_name(i)))
             continue;
         open_bench(&b, 0);
-        assert_true(isnan(run_layer(&b, &l, &(struct conv_inputs){ image, endless, &bias },
+        assert_true(isnan(run_layer(&b, &l, &(struct conv_inputs){ image, endless, &bias, NULL },
                                     conv_engine_name(i))[0]));
-        assert_false(signbit(run_layer(&b, &l, &(struct conv_inputs){ image, minus, &bias },
+        assert_false(signbit(run_layer(&b, &l, &(struct conv_inputs){ image, minus, &bias, NULL },
                                        conv_engine_name(i))[4]));
         close_bench(&b);
     }

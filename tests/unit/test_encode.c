@@ -63,7 +63,7 @@ static void layer_create(struct layer *layer, struct shape in, int filters, int 
         weight[i] = (float)((int)(i * 5 % 17) - 8) / 8;
     layer->request.image = (struct tensor){ in, image };
     layer->request.weight_shape = (struct shape){ filters, in.channels, kernel, kernel };
-    layer->request.inputs = (struct conv_inputs){ image, weight, NULL };
+    layer->request.inputs = (struct conv_inputs){ image, weight, NULL, NULL };
     layer->request.bank_kind = BANK_LAYER;
     layer->request.range = RANGE_MINMAX;
 }

@@ -102,7 +102,7 @@ static struct subject subject_create(uint64_t *state, bool odd)
         poison(state, s.bias.floats, filters);
     }
     s.in = (struct conv_inputs){ s.image.floats, s.weights.floats,
-                                 random_between(state, 0, 3) ? s.bias.floats : NULL };
+                                 random_between(state, 0, 3) ? s.bias.floats : NULL, NULL };
     return s;
 }
 
