@@ -176,8 +176,12 @@ static bool filters_list(struct arena *arena, struct reply *reply, struct error 
 
 static bool not_found(const char *what, const char *id, const char *nearest, struct error *err)
 {
-    return fail(err, ERR_NOT_FOUND, "", "there is no %s '%.64s'%s%s%s; GET /%ss lists them", what,
-                id, nearest ? ": did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "",
+    if (nearest)
+        return fail(err, ERR_NOT_FOUND, "",
+                    "there is no %s '%.64s'; did you mean '%s'? GET /%ss "
+                    "lists them",
+                    what, id, nearest, what);
+    return fail(err, ERR_NOT_FOUND, "", "there is no %s '%.64s'; GET /%ss lists them", what, id,
                 what);
 }
 

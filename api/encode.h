@@ -32,6 +32,10 @@ void stats_of(const float *values, size_t count, struct map_stats *stats);
 /* One for each plane; NULL when the arena has no room. */
 struct map_stats *stats_of_view(const struct view *view, const struct reply_context *context);
 
+/* encode_plan.c: the text so far is the reply; it is never longer than its bound. */
+bool reply_json(const struct json *json, const char *buffer, struct reply *reply,
+                struct error *err);
+
 /* encode_json.c: the whole document. */
 bool json_encode(const struct convolve_request *request, const struct conv_plan *plan,
                  const struct view *view, const struct listing *listing, const float *output,

@@ -87,9 +87,7 @@ static void output_encode(struct json *json, const struct conv_plan *plan,
     json_close(json, '}');
 }
 
-/* The text so far is the reply; it is never longer than its bound. */
-static bool reply_json(const struct json *json, const char *buffer, struct reply *reply,
-                       struct error *err)
+bool reply_json(const struct json *json, const char *buffer, struct reply *reply, struct error *err)
 {
     if (json->full)
         return fail(err, ERR_INTERNAL, "", "the reply is longer than was computed");

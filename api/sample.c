@@ -148,9 +148,13 @@ static bool unknown(const char *id, struct error *err)
 
     for (int i = 0; i < sample_count(); i++)
         used += (size_t)snprintf(list + used, sizeof list - used, ", %s", sample_at(i)->id);
-    return fail(
-        err, ERR_PARAMETER, "image/sample", "there is no sample '%.32s'%s%s%s; there are %s", id,
-        nearest ? ": did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "", list);
+    if (nearest)
+        return fail(err, ERR_PARAMETER, "image/sample",
+                    "there is no sample '%.32s'; did you mean "
+                    "'%s'? There are %s",
+                    id, nearest, list);
+    return fail(err, ERR_PARAMETER, "image/sample", "there is no sample '%.32s'; there are %s", id,
+                list);
 }
 
 bool sample_pixels(const char *id, int size, const struct limits *limits, struct arena *arena,
