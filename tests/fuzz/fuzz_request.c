@@ -31,9 +31,10 @@ static bool answer(const struct message *message, bool plan_only, struct arena *
                    struct reply *reply, struct error *err)
 {
     struct convolve_request *request = arena_zeroed(arena, 1, sizeof *request);
+    atomic_bool never = false;
     struct stages stages = { .clock_ms = no_clock };
-    struct reply_context reply_context = { NULL, arena, &stages, "fuzz", NULL };
-    struct conv_context context = { NULL, arena, NULL };
+    struct reply_context reply_context = { NULL, arena, &stages, "fuzz", &never };
+    struct conv_context context = { NULL, arena, &never };
     struct conv_plan plan;
     float *output;
 

@@ -73,6 +73,7 @@ struct attempt {
 static void attempt_init(struct attempt *attempt, uint64_t *state, const char *engine)
 {
     struct arena *arena = arena_create((size_t)1 << 28);
+    atomic_bool never = false;
     struct random_layer layer = random_layer(state, &attempt->plan);
     struct shape weights;
     struct error err;
@@ -97,7 +98,7 @@ static void attempt_init(struct attempt *attempt, uint64_t *state, const char *e
     y = arena_new(arena, float, shape_count(attempt->plan.out));
     attempt->in = (struct conv_inputs){ x, w, random_between(state, 0, 2) ? b : NULL };
     assert_true(conv_run(&attempt->plan, &attempt->in, y,
-                         &(struct conv_context){ NULL, arena, NULL }, &err));
+                         &(struct conv_context){ NULL, arena, &never }, &err));
     attempt->want = memcpy(keep(malloc(shape_count(attempt->plan.out) * sizeof *y + 1)), y,
                            shape_count(attempt->plan.out) * sizeof *y);
     fputc('{', json);
