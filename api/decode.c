@@ -245,6 +245,7 @@ static bool decode(const struct message *message, const struct limits *limits, b
 
     init_request(request);
     ok = decode_parts(&d, message);
+    request->inputs.image = request->image.data;
     json_free(&d.json);
     return ok;
 }
