@@ -1,7 +1,7 @@
 /* Reads parameters as the table says: each number against its range, each word against its list,
  * each name once. */
-#include "api/decode.h"
 #include "api/image.h"
+#include "api/values.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,28 +9,12 @@
 #include <string.h>
 #include <strings.h>
 
-/* A value under way to its row. */
-struct given {
-    const struct param *row;
-    int part;  /* as in struct alias */
-    bool text; /* from a query or a form: true may be "1" */
-    const cJSON *item;
-    const char *where;
-};
-
-static bool set(struct decoder *d, const struct given *given);
-
-static enum param_id id_of(const struct param *row)
-{
-    return (enum param_id)(row - params);
-}
-
 static void *place(struct decoder *d, enum param_id id)
 {
     return (char *)d->request + params[id].offset;
 }
 
-static bool refuse(struct decoder *d, const struct given *given, const char *must_be)
+bool value_refuse(struct decoder *d, const struct given *given, const char *must_be)
 {
     return fail(d->err, ERR_PARAMETER, given->row->name, "%s must be %s", given->row->name,
                 must_be);
@@ -89,7 +73,7 @@ static bool real(struct decoder *d, const struct param *row, double value, float
     return true;
 }
 
-static int numbers(struct decoder *d, const struct given *given, double *values, int most)
+int value_numbers(struct decoder *d, const struct given *given, double *values, int most)
 {
     return json_numbers(&d->json, given->item, values, most);
 }
@@ -98,8 +82,8 @@ static bool set_int(struct decoder *d, const struct given *given)
 {
     double value;
 
-    if (numbers(d, given, &value, 1) != 1)
-        return refuse(d, given, "a whole number");
+    if (value_numbers(d, given, &value, 1) != 1)
+        return value_refuse(d, given, "a whole number");
     return whole(d, given->row, value, place(d, id_of(given->row)));
 }
 
@@ -107,20 +91,19 @@ static bool set_pair(struct decoder *d, const struct given *given)
 {
     int *pair = place(d, id_of(given->row));
     double values[2];
-    int count = numbers(d, given, values, given->part ? 1 : 2);
+    int count = value_numbers(d, given, values, given->part ? 1 : 2);
 
     if (count < 0)
-        return refuse(d, given,
-                      given->part ? "a whole number" : "a whole number or [height,width]");
+        return value_refuse(d, given,
+                            given->part ? "a whole number" : "a whole number or [height,width]");
     if (given->part)
         return whole(d, given->row, values[0], &pair[given->part - 1]);
     return whole(d, given->row, values[0], &pair[0]) &&
            whole(d, given->row, values[count - 1], &pair[1]);
 }
 
-/* quad is top, left, bottom, right; values are 1, 2 (height, width) or 4 of them. */
-static bool set_quad(struct decoder *d, const struct param *row, const double *values, int count,
-                     int *quad)
+bool value_quad(struct decoder *d, const struct param *row, const double *values, int count,
+                int *quad)
 {
     for (int i = 0; i < 4; i++)
         if (!whole(d, row, values[count == 4 ? i : count == 2 ? i % 2 : 0], &quad[i]))
@@ -132,21 +115,21 @@ static bool set_pads(struct decoder *d, const struct given *given)
 {
     bool pool = id_of(given->row) == P_pool_pads;
     double values[4];
-    int count = numbers(d, given, values, 4);
+    int count = value_numbers(d, given, values, 4);
 
     if (count == 4 || (pool && (count == 1 || count == 2)))
-        return set_quad(d, given->row, values, count, place(d, id_of(given->row)));
-    return refuse(d, given,
-                  pool ? "a whole number, [height,width] or [top,left,bottom,right]"
-                       : "[top,left,bottom,right]; padding takes a number or [height,width]");
+        return value_quad(d, given->row, values, count, place(d, id_of(given->row)));
+    return value_refuse(d, given,
+                        pool ? "a whole number, [height,width] or [top,left,bottom,right]"
+                             : "[top,left,bottom,right]; padding takes a number or [height,width]");
 }
 
 static bool set_real(struct decoder *d, const struct given *given)
 {
     double value;
 
-    if (numbers(d, given, &value, 1) != 1)
-        return refuse(d, given, "a number");
+    if (value_numbers(d, given, &value, 1) != 1)
+        return value_refuse(d, given, "a number");
     if (id_of(given->row) == P_scale)
         d->scale = value;
     return real(d, given->row, value, place(d, id_of(given->row)));
@@ -156,10 +139,10 @@ static bool set_reals(struct decoder *d, const struct given *given)
 {
     float *out = place(d, id_of(given->row));
     double values[MAX_PICTURE_CHANNELS];
-    int count = numbers(d, given, values, MAX_PICTURE_CHANNELS);
+    int count = value_numbers(d, given, values, MAX_PICTURE_CHANNELS);
 
     if (count < 0)
-        return refuse(d, given, "a number, or a list of one a channel (at most four)");
+        return value_refuse(d, given, "a number, or a list of one a channel (at most four)");
     for (int i = 0; i < MAX_PICTURE_CHANNELS; i++)
         if (!real(d, given->row, values[i < count ? i : count - 1], &out[i]))
             return false;
@@ -180,10 +163,10 @@ static bool set_bool(struct decoder *d, const struct given *given)
         return true;
     }
     if (!given->text || !cJSON_IsString(given->item))
-        return refuse(d, given, "true or false");
+        return value_refuse(d, given, "true or false");
     word = word_find(words, given->item->valuestring);
     if (word < 0)
-        return refuse(d, given, "true or false");
+        return value_refuse(d, given, "true or false");
     *out = word % 2;
     return true;
 }
@@ -279,241 +262,22 @@ static bool set_range(struct decoder *d, const struct given *given)
     if (!pair) {
         if (!set_word(d, given))
             return false;
-        return fields->range != RANGE_GIVEN || refuse(d, given, "a word or two numbers lo,hi");
+        return fields->range != RANGE_GIVEN ||
+               value_refuse(d, given, "a word or two numbers lo,hi");
     }
     if (json_numbers(&d->json, pair, values, 2) != 2)
-        return refuse(d, given, "clip, minmax, global, symmetric, abs or two numbers lo,hi");
+        return value_refuse(d, given, "clip, minmax, global, symmetric, abs or two numbers lo,hi");
     if (!(fabs(values[0]) <= 1e30 && fabs(values[1]) <= 1e30 && values[0] < values[1]))
-        return refuse(d, given, "two numbers lo,hi with lo below hi, within 1e30");
+        return value_refuse(d, given, "two numbers lo,hi with lo below hi, within 1e30");
     fields->range = RANGE_GIVEN;
     fields->range_lo = (float)values[0];
     fields->range_hi = (float)values[1];
     return true;
 }
 
-/* --- what is made of several values ----------------------------------------------------------- */
-
-static bool set_sides(struct decoder *d, const struct given *given)
-{
-    static const char *const sides[] = { "top", "left", "bottom", "right", NULL };
-    const cJSON *side;
-
-    cJSON_ArrayForEach(side, given->item) {
-        int index = word_find(sides, side->string);
-
-        if (index < 0)
-            return fail(d->err, ERR_UNKNOWN, "padding",
-                        "padding has no \"%.40s\"; it has top, left, bottom and right",
-                        side->string);
-        if (!cJSON_IsNumber(side))
-            return refuse(d, given, "whole numbers: top, left, bottom, right");
-        if (!whole(d, &params[P_pads], side->valuedouble, &d->request->params.pads[index])) {
-            snprintf(d->err->field, sizeof d->err->field, "padding/%s", sides[index]);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool set_padding_word(struct decoder *d, const struct given *given)
-{
-    static const char *const words[] = { "valid", "same", "same_upper", "same_lower", NULL };
-    static const int means[] = { AUTO_PAD_VALID, AUTO_PAD_SAME_UPPER, AUTO_PAD_SAME_UPPER,
-                                 AUTO_PAD_SAME_LOWER };
-    int index = word_find(words, given->item->valuestring);
-
-    if (index < 0)
-        return refuse(d, given,
-                      "a whole number, [height,width], valid, same, same_upper, same_lower or "
-                      "{top,left,bottom,right}");
-    if (!decode_mark(d, P_auto_pad, 0, given->where))
-        return false;
-    d->request->params.auto_pad = means[index];
-    return true;
-}
-
-static bool set_padding(struct decoder *d, const struct given *given)
-{
-    int *pads = d->request->params.pads;
-    double values[4];
-    int count;
-
-    if (cJSON_IsString(given->item) && !given->part)
-        return set_padding_word(d, given);
-    if (cJSON_IsObject(given->item) && !given->part)
-        return set_sides(d, given);
-    count = numbers(d, given, values, given->part ? 1 : 4);
-    if (count == 4)
-        return refuse(d, given,
-                      "a number or [height,width]; for four numbers use pads, "
-                      "[top,left,bottom,right]");
-    if (count < 1 || count > 2)
-        return refuse(d, given,
-                      given->part ? "a whole number" : "a whole number or [height,width]");
-    if (!set_quad(d, &params[P_pads], values, count, pads)) {
-        snprintf(d->err->field, sizeof d->err->field, "padding");
-        return false;
-    }
-    return true;
-}
-
-static bool set_half_padding(struct decoder *d, const struct given *given)
-{
-    int saved[4], *pads = d->request->params.pads;
-
-    memcpy(saved, pads, sizeof saved);
-    if (!set_padding(d, given))
-        return false;
-    for (int i = 0; i < 4; i++)
-        if (i % 2 != given->part - 1)
-            pads[i] = saved[i];
-    return true;
-}
-
-static const struct param *pool_row(const char *member)
-{
-    const struct param *row = param_find(member, NULL);
-
-    if (!strcmp(member, "type"))
-        return &params[P_pool_type];
-    switch (row ? id_of(row) : PARAM_COUNT) {
-    case P_kernel_size:
-        return &params[P_pool_kernel_size];
-    case P_stride:
-        return &params[P_pool_stride];
-    case P_padding:
-    case P_pads:
-        return &params[P_pool_pads];
-    default:
-        return NULL;
-    }
-}
-
-static bool set_pool(struct decoder *d, const struct given *given)
-{
-    struct given member = *given;
-
-    if (cJSON_IsString(given->item)) {
-        member.row = &params[P_pool_type];
-        return decode_mark(d, P_pool_type, 0, given->where) && set(d, &member);
-    }
-    if (!cJSON_IsObject(given->item))
-        return refuse(d, given, "max, avg or an object of type, kernel_size, stride, padding");
-    cJSON_ArrayForEach(member.item, given->item) {
-        member.row = pool_row(member.item->string);
-        member.text = false;
-        if (!member.row)
-            return fail(d->err, ERR_UNKNOWN, "pool",
-                        "pool has no \"%.40s\"; it has type, kernel_size, stride and padding",
-                        member.item->string);
-        if (!decode_mark(d, id_of(member.row), 0, given->where) || !set(d, &member))
-            return false;
-    }
-    return true;
-}
-
-static bool set_divisor(struct decoder *d, const struct given *given)
-{
-    double value;
-
-    if (numbers(d, given, &value, 1) != 1)
-        return refuse(d, given, "a number");
-    if (!(fabs(value) >= 1e-9 && fabs(value) <= 1e9))
-        return refuse(d, given, "a number other than 0, of 1e-9 to 1e9 in size");
-    d->divisor = value;
-    return true;
-}
-
-static bool set_maps(struct decoder *d, const struct given *given)
-{
-    const struct json_cut *cut = json_tensor(&d->json, given->item);
-    double one;
-    int *maps, count = 1;
-
-    if (cut && cut->rank == 1 && cut->count <= 65536)
-        count = (int)cut->count;
-    else if (cut || numbers(d, given, &one, 1) != 1)
-        return refuse(d, given, "a list of map numbers, counted from 0");
-    maps = arena_new(d->arena, int, (size_t)count);
-    if (!maps)
-        return fail(d->err, ERR_TOO_LARGE, "maps", "maps is over the memory limit");
-    for (int i = 0; i < count; i++)
-        if (!decode_whole(d, "maps", cut ? (double)cut->data[i] : one, 0, 65535, &maps[i]))
-            return false;
-    d->request->maps = maps;
-    d->request->map_count = count;
-    return true;
-}
-
-static bool set_point(struct decoder *d, const cJSON *object, struct explain_point *point)
-{
-    static const char *const names[] = { "n", "k", "y", "x", NULL };
-    const cJSON *member;
-    int seen = 1; /* n may be left out */
-
-    *point = (struct explain_point){ 0 };
-    cJSON_ArrayForEach(member, object) {
-        int index = word_find(names, member->string);
-        int *out[] = { &point->n, &point->k, &point->y, &point->x };
-
-        if (index < 0)
-            return fail(d->err, ERR_UNKNOWN, "explain",
-                        "a point of explain has no \"%.40s\"; it has n, k, y and x",
-                        member->string);
-        if (!cJSON_IsNumber(member))
-            return fail(d->err, ERR_PARAMETER, "explain", "explain's %s must be a whole number",
-                        names[index]);
-        if (!decode_whole(d, "explain", member->valuedouble, 0, 1e9, out[index]))
-            return false;
-        seen |= 1 << index;
-    }
-    return seen == 15 ||
-           fail(d->err, ERR_PARAMETER, "explain", "a point of explain needs k, y and x");
-}
-
-static bool set_explain(struct decoder *d, const struct given *given)
-{
-    bool one = cJSON_IsObject(given->item);
-    int count = one ? 1 : cJSON_IsArray(given->item) ? cJSON_GetArraySize(given->item) : 0;
-    struct explain_point *points;
-    const cJSON *object = one ? given->item : given->item->child;
-
-    if (!count || count > MAX_EXPLAIN)
-        return refuse(d, given, "a list of 1 to 64 points {\"k\",\"y\",\"x\"}");
-    points = arena_new(d->arena, struct explain_point, (size_t)count);
-    if (!points)
-        return fail(d->err, ERR_TOO_LARGE, "explain", "explain is over the memory limit");
-    for (int i = 0; i < count; i++, object = object->next)
-        if (!cJSON_IsObject(object))
-            return refuse(d, given, "a list of points {\"k\",\"y\",\"x\"}");
-        else if (!set_point(d, object, &points[i]))
-            return false;
-    d->request->explain = points;
-    d->request->explain_count = count;
-    return true;
-}
-
-static bool set_output(struct decoder *d, const struct given *given)
-{
-    const cJSON *member;
-
-    if (!cJSON_IsObject(given->item))
-        return refuse(d, given, "an object of format, data and what");
-    cJSON_ArrayForEach(member, given->item) {
-        const struct param *row = param_find(member->string, NULL);
-
-        if (!row || (row != &params[P_format] && row != &params[P_data] && row != &params[P_what]))
-            return fail(d->err, ERR_UNKNOWN, "output",
-                        "output has no \"%.40s\"; it has format, data and what", member->string);
-        if (!decode_item(d, row->name, member, given->where))
-            return false;
-    }
-    return true;
-}
-
 /* --- one value ------------------------------------------------------------------------------- */
 
-static bool set(struct decoder *d, const struct given *given)
+bool value_set(struct decoder *d, const struct given *given)
 {
     switch (given->row->kind) {
     case PARAM_INT:
@@ -533,7 +297,7 @@ static bool set(struct decoder *d, const struct given *given)
     case PARAM_TEXT:
         return set_algorithm(d, given);
     case PARAM_PADDING:
-        return given->part ? set_half_padding(d, given) : set_padding(d, given);
+        return set_padding(d, given);
     case PARAM_POOL:
         return set_pool(d, given);
     case PARAM_DIVISOR:
@@ -574,14 +338,14 @@ static bool give(struct decoder *d, const char *name, struct given given)
         return false;
     if (id == P_groups && cJSON_IsString(given.item)) {
         if (strcasecmp(given.item->valuestring, "depthwise"))
-            return refuse(d, &given, "a whole number or depthwise");
+            return value_refuse(d, &given, "a whole number or depthwise");
         d->request->params.groups = 0;
         return true;
     }
     if (id == P_depth && cJSON_IsNumber(given.item) && given.item->valuedouble != 8 &&
         given.item->valuedouble != 16)
-        return refuse(d, &given, "8 or 16 bits, or full, depthwise or luma");
-    return set(d, &given);
+        return value_refuse(d, &given, "8 or 16 bits, or full, depthwise or luma");
+    return value_set(d, &given);
 }
 
 bool decode_item(struct decoder *d, const char *name, const cJSON *item, const char *where)
