@@ -93,52 +93,22 @@ const struct param *param_find(const char *name, int *part)
     return NULL;
 }
 
-enum { LONGEST = 31 };
-
-/* Levenshtein's distance, upper and lower case being equal; LONGEST when either is too long. */
-static int distance(const char *a, const char *b)
-{
-    size_t width = strlen(b);
-    int row[LONGEST + 1];
-
-    if (strlen(a) > LONGEST || width > LONGEST)
-        return LONGEST;
-    for (size_t j = 0; j <= width; j++)
-        row[j] = (int)j;
-    for (int i = 1; *a; a++, i++) {
-        int diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= width; j++) {
-            int best = diagonal + !!strncasecmp(a, b + j - 1, 1);
-
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[width];
-}
-
 const char *param_nearest(const char *name)
 {
-    const char *nearest = NULL;
-    int best = (int)strlen(name) / 3 + 1; /* a third of the letters may be wrong */
+    const char *nearest = "";
+    int least = 99, distance;
 
     for (int i = 0; i < PARAM_COUNT; i++)
-        if (distance(name, params[i].name) < best) {
+        if ((distance = word_distance(name, params[i].name)) < least) {
             nearest = params[i].name;
-            best = distance(name, nearest);
+            least = distance;
         }
     for (const struct alias *alias = aliases; alias->name; alias++)
-        if (distance(name, alias->name) < best) {
+        if ((distance = word_distance(name, alias->name)) < least) {
             nearest = alias->name;
-            best = distance(name, nearest);
+            least = distance;
         }
-    return nearest;
+    return word_is_near(least, (int)strlen(nearest)) ? nearest : NULL;
 }
 
 int word_find(const char *const *words, const char *word)
