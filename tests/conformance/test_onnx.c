@@ -74,16 +74,15 @@ static void by_json(struct daemon *daemon, const char *folder)
 static struct part npy_part(const char *name, const struct onnx_tensor *tensor)
 {
     size_t header = 128, size = header + tensor->count * sizeof(float);
-    char *out = keep(calloc(1, size)), shape[100] = "";
+    char *out = keep(calloc(1, size)), shape[100] = "", *about;
 
     for (int i = 0; i < tensor->rank; i++)
         sprintf(shape + strlen(shape), "%zu, ", tensor->dims[i]);
+    about = text_format("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", shape);
     memset(out, ' ', header - 1);
     out[header - 1] = '\n';
     memcpy(out, "\x93NUMPY\x01\x00\x76\x00", 10);
-    memcpy(out + 10,
-           text_format("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", shape),
-           strlen(shape) + 56);
+    memcpy(out + 10, about, strlen(about));
     memcpy(out + header, tensor->data, tensor->count * sizeof(float));
     return (struct part){ name, text_format("%s.npy", name), "application/x-npy", out, size };
 }

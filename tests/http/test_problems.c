@@ -74,7 +74,7 @@ static void provoke_ERR_ORIGIN(void)
 
 static void provoke_ERR_NOT_FOUND(void)
 {
-    assert_problem(http_get("/convolv"), 404, "not-found", "", "GET /");
+    assert_problem(http_get("/convolv"), 404, "not-found", "", "did you mean /convolve");
 }
 
 static void provoke_ERR_METHOD(void)
@@ -91,7 +91,7 @@ static void provoke_ERR_ACCEPT(void)
         http_send(.path = "/convolve", .type = "application/json", .accept = "text/csv",
                   .body = "{\"image\":{\"sample\":\"tiny\"},\"weights\":\"sobel_x\"}");
 
-    assert_problem(answer, 406, "not-acceptable", "", "image/png");
+    assert_problem(answer, 406, "not-acceptable", "/format", "image/png");
 }
 
 static void provoke_ERR_SLOW(void)
@@ -129,7 +129,7 @@ static void provoke_ERR_TOO_LARGE(void)
 
 static void provoke_ERR_MEDIA(void)
 {
-    static const char *const accepted[] = { "PNG", "JPEG", "BMP", "npy" };
+    static const char *const accepted[] = { "PNG", "JPEG", "BMP", "PNM" };
     static const char *const files[] = { "tests/cases/pictures/cat.gif",
                                          "tests/cases/pictures/cat.webp" };
 
