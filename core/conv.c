@@ -11,7 +11,8 @@
 #include <string.h>
 
 /* Best first; the first that fits is used. The last fits every layer and is what tests trust. */
-static const struct engine *const engines[] = { &engine_swapped, &engine_im2col,
+static const struct engine *const engines[] = { &engine_pointwise, &engine_implicit,
+                                                &engine_swapped, &engine_im2col,
                                                 &engine_reference };
 enum { ENGINES = sizeof engines / sizeof engines[0] };
 
