@@ -96,7 +96,9 @@ static void attempt_init(struct attempt *attempt, uint64_t *state, const char *e
                 false);
     random_fill(state, b = arena_new(arena, float, filters), filters, false);
     y = arena_new(arena, float, shape_count(attempt->plan.out));
-    attempt->in = (struct conv_inputs){ x, w, random_between(state, 0, 2) ? b : NULL };
+    attempt->in = (struct conv_inputs){ .image = x, .weights = w };
+    if (random_between(state, 0, 2))
+        attempt->in.bias = b;
     assert_true(conv_run(&attempt->plan, &attempt->in, y,
                          &(struct conv_context){ NULL, arena, &never }, &err));
     attempt->want = memcpy(keep(malloc(shape_count(attempt->plan.out) * sizeof *y + 1)), y,
