@@ -133,6 +133,18 @@ $(BUILD)/core/kernels/%.o: CFLAGS += -O3
 $(BUILD)/core/kernels/avx512.o: CFLAGS += -mavx512f
 $(BUILD)/core/kernels/avx2.o: CFLAGS += -mavx2 -mfma
 
+# The page as it is embedded: compressed now, and a digest for ETag.
+ASSETS := $(filter-out %.md,$(wildcard server/web/*)) api/openapi.json
+WEB    := $(BUILD)/web
+$(WEB)/%.gz: server/web/%
+	@mkdir -p $(@D) && gzip -9nc $< >$@
+$(WEB)/%.gz: api/%
+	@mkdir -p $(@D) && gzip -9nc $< >$@
+$(WEB)/tag: $(ASSETS)
+	@mkdir -p $(@D) && cat $^ | sha256sum | head -c 16 >$@
+$(BUILD)/server/assets.o: CPPFLAGS += -DWEB='"$(WEB)"'
+$(BUILD)/server/assets.o: $(WEB)/tag $(ASSETS) $(patsubst %,$(WEB)/%.gz,$(notdir $(ASSETS)))
+
 # stb_image is a guest: unused parts are not ours to warn about, its stack starts as zeros, and
 # corrupt pictures make its sums wrap and its shifts fall out: harmless, so not trapped.
 GUEST.asan := -fno-sanitize=shift,signed-integer-overflow

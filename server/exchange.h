@@ -19,6 +19,8 @@ struct service {
     bool draining;           /* the loop's own */
 };
 
+struct asset;
+
 struct exchange {
     const struct service *service;
     const struct route *route;
@@ -30,6 +32,9 @@ struct exchange {
     char id[REQUEST_ID + 1];
     char allow[64]; /* the methods of this path */
     struct browser browser;
+    const char *accept_encoding, *if_none_match; /* "" when absent */
+    const struct asset *asset;                   /* the reply is a file of the page: */
+    bool gzip;                                   /* compressed */
     double began_ms;  /* the request's first byte */
     atomic_bool stop; /* give up: */
     atomic_int why;   /* ERR_DEADLINE, ERR_GONE or ERR_DRAINING */

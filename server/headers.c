@@ -1,6 +1,8 @@
 /* Written once for the two ways a reply leaves: through libmicrohttpd, and raw before a cut. */
 #include "server/headers.h"
 
+#include "server/assets.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -38,7 +40,10 @@ void headers_each(const struct exchange *exchange,
     add_shape(out, add, arg);
     add(arg, "Vary", "Accept, Origin");
     add(arg, "X-Content-Type-Options", "nosniff");
-    add(arg, "Cache-Control", "no-store");
+    if (exchange->asset)
+        asset_headers(exchange, add, arg);
+    else
+        add(arg, "Cache-Control", "no-store");
     browser_headers(&exchange->browser, exchange->allow, add, arg);
     if (out->allow)
         add(arg, "Allow", out->allow);

@@ -227,6 +227,8 @@ static enum MHD_Result on_head(struct peer *peer, const char *method, const char
     in->accept = header(peer, "Accept");
     in->content_encoding = header(peer, "Content-Encoding");
     in->tensor_header_length = header(peer, "Inference-Header-Content-Length");
+    peer->exchange.accept_encoding = header(peer, "Accept-Encoding");
+    peer->exchange.if_none_match = header(peer, "If-None-Match");
     identify(peer, header(peer, "X-Request-ID"));
     peer->state = AT_BODY;
     peer->deadline_ms = clock_ms() + (double)peer->http->service->config->body_timeout;

@@ -1,6 +1,7 @@
 /* The handlers, each a line of steps, and the table that leads to them. */
 #include "server/routes.h"
 
+#include "server/assets.h"
 #include "server/clock.h"
 #include "server/config.h"
 #include "server/nearest.h"
@@ -170,16 +171,17 @@ static bool ready(struct exchange *exchange, struct error *err)
     return say(exchange, "text/plain; charset=utf-8", "ready\n");
 }
 
-static bool guide(struct exchange *exchange, struct error *err)
+static bool asset(struct exchange *exchange, struct error *err)
 {
-    (void)err;
-    return say(exchange, "text/plain; charset=utf-8", exchange->service->guide);
+    return asset_answer(exchange, err);
 }
 
-static bool openapi(struct exchange *exchange, struct error *err)
+/* Browsers get the page, curl a text with the lines to type. */
+static bool page(struct exchange *exchange, struct error *err)
 {
-    (void)exchange;
-    return fail(err, ERR_NOT_FOUND, "", "this build has no OpenAPI document");
+    if (asset_wants_page(exchange))
+        return asset_answer(exchange, err);
+    return say(exchange, "text/plain; charset=utf-8", exchange->service->guide);
 }
 
 char *guide_write(const char *url)
