@@ -123,19 +123,6 @@ static bool decode_unknown_bytes(struct decoder *d, const char *type)
                 type);
 }
 
-static bool decode_json_body(struct decoder *d, struct bytes body)
-{
-    const cJSON *root = json_parse(body, &d->json, d->arena, d->err);
-    const struct param *row;
-
-    if (root)
-        return decode_object(d, root, "the JSON body");
-    row = param_find(d->err->field, NULL); /* the scan knows no aliases */
-    if (row)
-        snprintf(d->err->field, sizeof d->err->field, "%s", row->name);
-    return false;
-}
-
 bool decode_add_image(struct decoder *d, struct bytes bytes)
 {
     struct file *file = arena_new(d->arena, struct file, 1);
@@ -155,7 +142,7 @@ static bool decode_body(struct decoder *d, const char *type, struct bytes body)
     if (!body.size)
         return true;
     if (is_type(type, "application/json") || media_sniff(body) == MEDIA_JSON)
-        return decode_json_body(d, body);
+        return decode_json(d, body, "the JSON body");
     if (media_sniff(body) != MEDIA_UNKNOWN)
         return decode_mark(d, P_image, 0, "the body") && decode_add_image(d, body);
     if (is_type(type, "application/x-www-form-urlencoded"))

@@ -30,7 +30,7 @@ struct decoder {
 /* A parameter by any of its names, from JSON or as a text; where is "the query" and so on. */
 bool decode_item(struct decoder *d, const char *name, const cJSON *item, const char *where);
 bool decode_text(struct decoder *d, const char *name, struct bytes text, const char *where);
-bool decode_object(struct decoder *d, const cJSON *object, const char *where);
+bool decode_json(struct decoder *d, struct bytes text, const char *where); /* an object of them */
 
 bool decode_add_image(struct decoder *d, struct bytes bytes); /* one more file of the batch */
 

@@ -240,8 +240,8 @@ static bool decode_sample(struct decoder *d, const cJSON *object)
     int size = 0;
 
     cJSON_ArrayForEach(member, object) {
-        if (!strcmp(member->string, "sample") && cJSON_IsString(member))
-            id = member->valuestring;
+        if (!strcmp(member->string, "sample"))
+            id = member->valuestring; /* NULL when it is no string */
         else if (strcmp(member->string, "size"))
             return fail(d->err, ERR_UNKNOWN, "image",
                         "a sample has a name and a size: {\"sample\":\"cat\",\"size\":227}");
@@ -295,13 +295,15 @@ bool decode_input_shape(struct decoder *d)
     int rank = 0;
 
     if (cJSON_IsString(item)) {
-        const char *at = item->valuestring;
-        char *end;
+        char *at = item->valuestring, separator = 'x';
 
-        for (; *at >= '0' && *at <= '9' && rank < 4;
-             at = *end == 'x' || *end == ',' ? end + 1 : end)
-            dims[rank++] = strtoul(at, &end, 10);
-        if (*at)
+        for (; separator && rank < 4 && *at >= '0' && *at <= '9'; at++) {
+            dims[rank++] = strtoul(at, &at, 10);
+            separator = *at;
+            if (separator && separator != 'x' && separator != ',')
+                break;
+        }
+        if (separator)
             rank = 0;
     } else if (cJSON_IsArray(item)) {
         rank = json_numbers(&d->json, item, given, 4);

@@ -148,13 +148,6 @@ static bool use_file(struct decoder *d, const struct part *part, enum param_id i
     return decode_mark(d, id, 0, "the form");
 }
 
-static bool use_params(struct decoder *d, const struct part *part)
-{
-    const cJSON *root = json_parse(part->content, &d->json, d->arena, d->err);
-
-    return root && decode_object(d, root, "the part params");
-}
-
 static bool use_part(struct decoder *d, const struct part *part)
 {
     enum media media = media_sniff(part->content);
@@ -163,7 +156,7 @@ static bool use_part(struct decoder *d, const struct part *part)
     if (part->is_file && !part->content.size)
         return true; /* a browser's file field that was left empty */
     if (!strcmp(part->name, "params"))
-        return use_params(d, part);
+        return decode_json(d, part->content, "the part params");
     if (!strcmp(part->name, "data") &&
         (part->is_file || (media != MEDIA_UNKNOWN && media != MEDIA_JSON)))
         return use_image(d, part);

@@ -230,25 +230,39 @@ static bool set_algorithm(struct decoder *d, const struct given *given)
     return true;
 }
 
-/* A text's numbers, "1,2" or "[1,2]", as an item; NULL when it is no list of numbers. */
-static const cJSON *list_of(struct decoder *d, struct bytes text)
+static bool too_large(struct decoder *d, const char *field)
 {
-    const cJSON *list;
-    struct error err;
-    char *copy;
+    return fail(d->err, ERR_TOO_LARGE, field,
+                "%s needs more than the request's memory limit of %zu bytes", field,
+                d->limits->memory);
+}
 
-    if (!text.size || !strchr("-.+0123456789[", text.data[0]))
-        return NULL;
-    copy = arena_new(d->arena, char, text.size + 2 + BODY_SLACK);
+static bool begins_like_numbers(struct bytes text)
+{
+    return text.size && memchr("-+.0123456789[", text.data[0], 14);
+}
+
+/* A text's numbers, "1,2" or "[1,2]", as an item; NULL is an error. */
+static const cJSON *list_of(struct decoder *d, const struct param *row, struct bytes text)
+{
+    bool bracketed = text.data[0] == '[';
+    char *copy = arena_zeroed(d->arena, text.size + 2 + BODY_SLACK, 1);
+    const cJSON *list;
+
     if (!copy)
-        return NULL;
+        return too_large(d, row->name), NULL;
     *copy = '[';
     memcpy(copy + 1, text.data, text.size);
-    memcpy(copy + 1 + text.size, "]", 2);
-    list = text.data[0] == '['
-               ? json_parse((struct bytes){ copy + 1, text.size }, &d->json, d->arena, &err)
-               : json_parse((struct bytes){ copy, text.size + 2 }, &d->json, d->arena, &err);
-    return json_tensor(&d->json, list) ? list : NULL;
+    copy[1 + text.size] = ']';
+    list = json_parse((struct bytes){ copy + bracketed, text.size + (bracketed ? 0 : 2) }, &d->json,
+                      d->arena, d->err);
+    if (json_tensor(&d->json, list))
+        return list;
+    if (list || d->err->code == ERR_SYNTAX || d->err->code == ERR_SHAPE)
+        fail(d->err, ERR_PARAMETER, row->name,
+             "%s is \"%.*s\", which is not a number or numbers with commas between", row->name,
+             (int)(text.size < 40 ? text.size : 40), text.data);
+    return NULL;
 }
 
 static bool set_range(struct decoder *d, const struct given *given)
@@ -257,13 +271,13 @@ static bool set_range(struct decoder *d, const struct given *given)
     struct fields *fields = &d->request->fields;
     double values[2];
 
-    if (cJSON_IsString(pair))
-        pair = list_of(d, json_string(&d->json, pair));
-    if (!pair) {
-        if (!set_word(d, given))
+    if (cJSON_IsString(pair)) {
+        if (!begins_like_numbers(json_string(&d->json, pair)))
+            return set_word(d, given) && (fields->range != RANGE_GIVEN ||
+                                          value_refuse(d, given, "a word or two numbers lo,hi"));
+        pair = list_of(d, given->row, json_string(&d->json, pair));
+        if (!pair)
             return false;
-        return fields->range != RANGE_GIVEN ||
-               value_refuse(d, given, "a word or two numbers lo,hi");
     }
     if (json_numbers(&d->json, pair, values, 2) != 2)
         return value_refuse(d, given, "clip, minmax, global, symmetric, abs or two numbers lo,hi");
@@ -360,7 +374,7 @@ bool decode_item(struct decoder *d, const char *name, const cJSON *item, const c
     return give(d, name, (struct given){ row, part, false, item, where });
 }
 
-bool decode_object(struct decoder *d, const cJSON *object, const char *where)
+static bool decode_object(struct decoder *d, const cJSON *object, const char *where)
 {
     const cJSON *member;
 
@@ -372,14 +386,27 @@ bool decode_object(struct decoder *d, const cJSON *object, const char *where)
     return true;
 }
 
+bool decode_json(struct decoder *d, struct bytes text, const char *where)
+{
+    const cJSON *root = json_parse(text, &d->json, d->arena, d->err);
+    const struct param *row;
+
+    if (root)
+        return decode_object(d, root, where);
+    row = param_find(d->err->field, NULL); /* the scan knows no aliases */
+    if (row)
+        snprintf(d->err->field, sizeof d->err->field, "%s", row->name);
+    return false;
+}
+
 /* A text as an item of its own: no cJSON_Delete, it is the arena's. */
-static const cJSON *string_item(struct decoder *d, struct bytes text)
+static const cJSON *string_item(struct decoder *d, const struct param *row, struct bytes text)
 {
     cJSON *item = arena_zeroed(d->arena, 1, sizeof *item);
     char *copy = arena_new(d->arena, char, text.size + 1);
 
     if (!item || !copy)
-        return fail(d->err, ERR_TOO_LARGE, "", "the parameters are over the memory limit"), NULL;
+        return too_large(d, row->name), NULL;
     memcpy(copy, text.data, text.size);
     copy[text.size] = '\0';
     item->type = cJSON_String;
@@ -409,22 +436,17 @@ static const cJSON *text_item(struct decoder *d, const struct param *row, struct
 
     if (media_sniff(text) == MEDIA_JSON) {
         item = json_parse(text, &d->json, d->arena, d->err);
-        if (!item && d->err->code == ERR_SYNTAX)
+        if (!item)
             snprintf(d->err->field, sizeof d->err->field, "%s", row->name);
         return item;
     }
-    if (takes_numbers(row) && text.size && strchr("-+.0123456789", text.data[0])) {
-        item = list_of(d, text);
-        if (!item)
-            return fail(d->err, ERR_PARAMETER, row->name,
-                        "%s is \"%.*s\", which is not a number or numbers with commas between",
-                        row->name, (int)(text.size < 40 ? text.size : 40), text.data),
-                   NULL;
-        if (json_first(item) && !json_first(item)->next)
+    if (takes_numbers(row) && begins_like_numbers(text)) {
+        item = list_of(d, row, text);
+        if (item && json_first(item) && !json_first(item)->next)
             return json_first(item);
         return item;
     }
-    return string_item(d, text);
+    return string_item(d, row, text);
 }
 
 bool decode_text(struct decoder *d, const char *name, struct bytes text, const char *where)
