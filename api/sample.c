@@ -114,8 +114,6 @@ static bool drawing(const struct sample *sample, int size, struct arena *arena,
 {
     uint8_t *room;
 
-    if (size == 0)
-        size = sample->size;
     room = arena_alloc(arena, (size_t)size * (size_t)size, (size_t)sample->channels);
     if (!room)
         return out_of_memory(err, size);
@@ -165,6 +163,8 @@ bool sample_pixels(const char *id, int size, const struct limits *limits, struct
 
     if (!sample && !is_photo)
         return unknown(id, err);
+    if (size == 0 && sample)
+        size = sample->size;
     if (size < 0 || size > SAMPLE_SIZE_MAX)
         return fail_range(err, "image/size", size, 1, SAMPLE_SIZE_MAX);
     if ((size_t)size * (size_t)size > limits->pixels)

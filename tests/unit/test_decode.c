@@ -224,7 +224,7 @@ TEST(a_sample_has_a_name_and_a_size)
     limits.pixels = 100;
     message.query = "image=ramp&kernel=identity";
     assert_refuses(convolve_decode(&message, &limits, arena, &request, &err), ERR_TOO_LARGE,
-                   "image", "");
+                   "image/size", "256x256");
 }
 
 /* --- arrays ---------------------------------------------------------------------------------- */
