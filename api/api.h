@@ -108,6 +108,18 @@ struct warnings {
     char text[MAX_WARNINGS][240];
 };
 
+/* What a request of the Open Inference Protocol wants to have back. */
+enum { INFER_OUTPUTS = 2 };
+struct infer {
+    const char *model, *version, *id; /* id NULL: none was given */
+    int count;
+    struct infer_output {
+        const char *name;
+        enum what what;
+        bool binary; /* behind the JSON, as little-endian float32 */
+    } outputs[INFER_OUTPUTS];
+};
+
 struct convolve_request {
     struct conv_params params;
     struct fields fields;
@@ -122,6 +134,7 @@ struct convolve_request {
     int map_count;
     const struct explain_point *explain;
     int explain_count;
+    const struct infer *infer; /* the reply is that protocol's; NULL: our own */
     struct warnings warnings;
 };
 
@@ -132,12 +145,14 @@ void warn(struct warnings *warnings, const char *format, ...)
 /* Bytes to a request whose numbers are in range and whose tensors match the layer's shapes
  * (conv_plan_init still checks geometry). convolve: a picture or tensor and weights are there.
  * plan: neither need be; image.shape comes from `input` or the picture, the weights may be
- * missing (inputs.weights is NULL then). Limits of pixels and memory are kept before decoding.
- * pool may be NULL. */
+ * missing (inputs.weights is NULL then). infer: the Open Inference Protocol's request to the model
+ * that message->path names. Limits of pixels and memory are kept before decoding. */
 bool convolve_decode(const struct message *message, const struct limits *limits,
                      struct arena *arena, struct convolve_request *request, struct error *err);
 bool plan_decode(const struct message *message, const struct limits *limits, struct arena *arena,
                  struct convolve_request *request, struct error *err);
+bool infer_decode(const struct message *message, const struct limits *limits, struct arena *arena,
+                  struct convolve_request *request, struct error *err);
 
 /* Refuses what would be over limits->output or limits->macs, with the numbers; adds the
  * warnings that only the plan can know (rows and columns that no window reaches). */
@@ -166,6 +181,10 @@ bool filters_encode(const struct message *message, const char *tail, struct aren
                     struct reply *reply, struct error *err);
 bool samples_encode(const struct message *message, const char *tail, struct arena *arena,
                     struct reply *reply, struct error *err);
+
+/* GET /v2/models/{model}[/versions/{version}][/ready]: a model of the Open Inference Protocol. */
+bool model_encode(const struct message *message, struct arena *arena, struct reply *reply,
+                  struct error *err);
 
 /* GET /info: what api and core know; server_json is the server's own members, `"name":value,...`. */
 bool info_encode(const struct limits *limits, const char *server_json, struct arena *arena,

@@ -207,46 +207,55 @@ static bool resolve_format(struct decoder *d, const struct message *message)
     return true;
 }
 
+static bool read_own(struct decoder *d, const struct message *message, struct bytes body)
+{
+    return decode_body(d, message->content_type, body) && resolve_format(d, message);
+}
+
 static bool decode_parts(struct decoder *d, const struct message *message)
 {
     struct bytes query = { message->query, strlen(message->query) }, body = message->body;
 
     return gunzip_body(message->content_encoding, &body, d->limits, d->arena, d->err) &&
-           decode_fields(d, query, "the query") && decode_body(d, message->content_type, body) &&
-           check_together(d) && resolve_format(d, message) && decode_image(d) &&
-           decode_weights(d) && conv_params_check(&d->request->params, d->err);
+           decode_fields(d, query, "the query") && d->read(d, message, body) && check_together(d) &&
+           decode_image(d) && decode_weights(d) && conv_params_check(&d->request->params, d->err);
 }
 
-static bool decode(const struct message *message, const struct limits *limits, bool plan,
-                   struct arena *arena, struct convolve_request *request, struct error *err)
+static bool decode(struct decoder *d, const struct message *message)
 {
-    struct decoder d = { .limits = limits,
-                         .arena = arena,
-                         .request = request,
-                         .err = err,
-                         .plan = plan,
-                         .next_image = &d.images,
-                         .scale = 1,
-                         .divisor = 1 };
     bool ok;
 
-    init_request(request);
-    ok = decode_parts(&d, message);
-    request->inputs.image = request->image.data;
-    json_free(&d.json);
+    d->next_image = &d->images;
+    d->scale = d->divisor = 1;
+    init_request(d->request);
+    ok = decode_parts(d, message);
+    d->request->inputs.image = d->request->image.data;
+    json_free(&d->json);
     return ok;
 }
 
 bool convolve_decode(const struct message *message, const struct limits *limits,
                      struct arena *arena, struct convolve_request *request, struct error *err)
 {
-    return decode(message, limits, false, arena, request, err);
+    struct decoder d = { limits, arena, request, err, .read = read_own };
+
+    return decode(&d, message);
 }
 
 bool plan_decode(const struct message *message, const struct limits *limits, struct arena *arena,
                  struct convolve_request *request, struct error *err)
 {
-    return decode(message, limits, true, arena, request, err);
+    struct decoder d = { limits, arena, request, err, .plan = true, .read = read_own };
+
+    return decode(&d, message);
+}
+
+bool infer_decode(const struct message *message, const struct limits *limits, struct arena *arena,
+                  struct convolve_request *request, struct error *err)
+{
+    struct decoder d = { limits, arena, request, err, .read = decode_infer };
+
+    return decode(&d, message);
 }
 
 /* --- with the plan ---------------------------------------------------------------------------- */
@@ -275,21 +284,22 @@ static bool check_points(const struct convolve_request *request, const struct co
     return true;
 }
 
-/* Bytes of the tensor that is asked for; SIZE_MAX when that overflows. */
-static size_t returned_bytes(const struct convolve_request *request, const struct conv_plan *plan)
+/* Bytes of one tensor that is asked for; SIZE_MAX / 2 when that overflows. */
+static size_t tensor_bytes(const struct convolve_request *request, const struct conv_plan *plan,
+                           enum what what)
 {
     struct shape out = plan->out;
     size_t count;
 
-    switch ((enum what)request->fields.what) {
+    switch (what) {
     case WHAT_COLUMNS:
         if (!checked_mul(plan->col_rows, plan->col_columns, &count) ||
             !checked_mul(count, (size_t)plan->in.count, &count))
-            return SIZE_MAX;
+            return SIZE_MAX / 2;
         break;
     case WHAT_WEIGHTS:
         if (!checked_mul(plan->w_columns, (size_t)plan->params.out_channels, &count))
-            return SIZE_MAX;
+            return SIZE_MAX / 2;
         break;
     case WHAT_INPUT:
         count = shape_count(plan->in);
@@ -299,7 +309,18 @@ static size_t returned_bytes(const struct convolve_request *request, const struc
             out.channels = request->map_count;
         count = shape_count(out);
     }
-    return count && checked_mul(count, sizeof(float), &count) ? count : SIZE_MAX;
+    return count && checked_mul(count, sizeof(float), &count) ? count : SIZE_MAX / 2;
+}
+
+static size_t returned_bytes(const struct convolve_request *request, const struct conv_plan *plan)
+{
+    size_t bytes = 0;
+
+    if (!request->infer)
+        return tensor_bytes(request, plan, (enum what)request->fields.what);
+    for (int i = 0; i < request->infer->count; i++)
+        bytes += tensor_bytes(request, plan, request->infer->outputs[i].what);
+    return bytes;
 }
 
 bool convolve_admit(struct convolve_request *request, const struct conv_plan *plan,

@@ -2,6 +2,7 @@
  * values.c reads what the table describes, decode_image.c and weights.c the tensors. */
 #pragma once
 #include "api/json_scan.h"
+#include "api/npy.h"
 #include "api/params.h"
 
 /* A file that came as a body or a part. */
@@ -10,21 +11,31 @@ struct file {
     struct bytes bytes;
 };
 
+/* A tensor of numbers, whichever way it came. */
+struct numbers {
+    int rank;
+    size_t dims[MAX_RANK], count;
+    const float *data;
+    bool bytes; /* an 8-bit npy: a picture more likely than a tensor */
+};
+
 struct decoder {
     const struct limits *limits;
     struct arena *arena;
     struct convolve_request *request;
     struct error *err;
     bool plan; /* for /plan: neither picture nor weights need be there */
+    bool (*read)(struct decoder *d, const struct message *message, struct bytes body);
 
     struct json_store json;
     unsigned char seen[PARAM_COUNT]; /* 1 the height's half, 2 the width's, 3 the whole */
     const char *where[PARAM_COUNT];  /* "the query", ... */
     const cJSON *item[PARAM_COUNT];  /* of what is read at the end: tensors and the input's shape */
     struct file *images, **next_image;
-    struct bytes weights, bias; /* files; data NULL: not given */
-    int mean_count, std_count;  /* numbers given */
-    double scale, divisor;      /* of the weights, before they are rounded to fields.scale */
+    struct bytes weights, bias;                  /* files; data NULL: not given */
+    const struct numbers *operands[PARAM_COUNT]; /* tensors that were numbers from the start */
+    int mean_count, std_count;                   /* numbers given */
+    double scale, divisor; /* of the weights, before they are rounded to fields.scale */
 };
 
 /* A parameter by any of its names, from JSON or as a text; where is "the query" and so on. */
@@ -58,13 +69,16 @@ bool decode_input_shape(struct decoder *d);
 bool decode_weights(struct decoder *d);
 
 /* Numbers given as nested lists, {"shape","data"}, {"shape","base64"}, {"npy"} or a file. */
-struct numbers {
-    int rank;
-    size_t dims[MAX_RANK], count;
-    const float *data;
-    bool bytes; /* an 8-bit npy: a picture more likely than a tensor */
-};
 bool decode_numbers(struct decoder *d, const cJSON *item, const char *field,
                     struct numbers *numbers);
 bool decode_numbers_file(struct decoder *d, struct bytes file, const char *field,
                          struct numbers *numbers);
+/* The list of whole numbers in shape, and their product as numbers->count. */
+bool decode_shape(struct decoder *d, const cJSON *shape, const char *field,
+                  struct numbers *numbers);
+/* The floats of an npy (or of any bytes described like one) in the arena. */
+bool decode_npy_numbers(struct decoder *d, const struct npy *npy, const char *field,
+                        struct numbers *numbers);
+
+/* oip.c: the body of an inference request; the read of infer_decode(). */
+bool decode_infer(struct decoder *d, const struct message *message, struct bytes body);

@@ -336,6 +336,8 @@ bool decode_image(struct decoder *d)
             return fail(d->err, ERR_TWICE, "input", "input and image both say the shape; give one");
         return decode_input_shape(d);
     }
+    if (d->operands[P_image])
+        return use_numbers(d, d->operands[P_image]);
     if (d->images)
         return decode_files(d);
     if (d->item[P_image])

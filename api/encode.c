@@ -56,9 +56,9 @@ static bool view_maps(struct view *view, const struct convolve_request *request,
     return true;
 }
 
-static bool view_init(struct view *view, const struct convolve_request *request,
-                      const struct conv_plan *plan, const float *output, struct arena *arena,
-                      struct error *err)
+bool view_init(struct view *view, const struct convolve_request *request,
+               const struct conv_plan *plan, const float *output, struct arena *arena,
+               struct error *err)
 {
     *view = (struct view){ 0 };
     switch ((enum what)request->fields.what) {
@@ -91,8 +91,8 @@ static void interleave(float *restrict out, const float *restrict planes, size_t
                 out[i * channels + c] = planes[c * area + i];
 }
 
-static bool listing_init(struct listing *listing, const struct view *view,
-                         enum output_layout layout, struct arena *arena, struct error *err)
+bool listing_init(struct listing *listing, const struct view *view, enum output_layout layout,
+                  struct arena *arena, struct error *err)
 {
     const struct shape *shape = &view->shape;
     size_t area = (size_t)shape->height * (size_t)shape->width;
@@ -151,6 +151,10 @@ bool convolve_encode(const struct convolve_request *request, const struct conv_p
     struct listing listing;
     struct view view;
 
+    if (request->infer) {
+        reply->workspace_bytes = conv_workspace(plan, context->pool);
+        return infer_encode(request, plan, output, context, reply, err);
+    }
     if (!explain_check(request, plan, err) ||
         !view_init(&view, request, plan, output, context->arena, err))
         return false;

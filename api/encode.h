@@ -24,6 +24,18 @@ struct map_stats {
     size_t nonfinite; /* how many are left out */
 };
 
+/* encode.c: what the request's fields say is to be returned, and in which order. */
+bool view_init(struct view *view, const struct convolve_request *request,
+               const struct conv_plan *plan, const float *output, struct arena *arena,
+               struct error *err);
+bool listing_init(struct listing *listing, const struct view *view, enum output_layout layout,
+                  struct arena *arena, struct error *err);
+
+/* oip_encode.c: the reply of the Open Inference Protocol. */
+bool infer_encode(const struct convolve_request *request, const struct conv_plan *plan,
+                  const float *output, const struct reply_context *context, struct reply *reply,
+                  struct error *err);
+
 /* encode_data.c: numbers to text, by several workers when there are many. */
 size_t data_bound(const struct listing *listing, enum data form);
 char *data_write(char *out, const struct listing *listing, const struct fields *fields,

@@ -44,8 +44,8 @@ struct bytes decode_base64(struct decoder *d, struct bytes text, const char *fie
 
 /* --- files ----------------------------------------------------------------------------------- */
 
-static bool from_npy(struct decoder *d, const struct npy *npy, const char *field,
-                     struct numbers *numbers)
+bool decode_npy_numbers(struct decoder *d, const struct npy *npy, const char *field,
+                        struct numbers *numbers)
 {
     float *data = arena_new(d->arena, float, npy->count);
 
@@ -66,9 +66,10 @@ bool decode_numbers_file(struct decoder *d, struct bytes file, const char *field
 
     switch (media_sniff(file)) {
     case MEDIA_NPY:
-        return npy_read(file, field, &npy, d->err) && from_npy(d, &npy, field, numbers);
+        return npy_read(file, field, &npy, d->err) && decode_npy_numbers(d, &npy, field, numbers);
     case MEDIA_SAFETENSORS:
-        return safetensors_read(file, NULL, &npy, d->err) && from_npy(d, &npy, field, numbers);
+        return safetensors_read(file, NULL, &npy, d->err) &&
+               decode_npy_numbers(d, &npy, field, numbers);
     case MEDIA_JSON:
         item = json_parse(file, &d->json, d->arena, d->err);
         if (item)
@@ -95,9 +96,7 @@ static bool from_list(struct decoder *d, const struct json_cut *cut, const char 
     return true;
 }
 
-/* The list of whole numbers in shape, and their product. */
-static bool read_shape(struct decoder *d, const cJSON *shape, const char *field,
-                       struct numbers *numbers)
+bool decode_shape(struct decoder *d, const cJSON *shape, const char *field, struct numbers *numbers)
 {
     double dims[MAX_RANK];
 
@@ -175,7 +174,7 @@ static bool from_object(struct decoder *d, const cJSON *object, const char *fiel
     }
     *numbers = (struct numbers){ 0 };
     if (found[0] && !found[3])
-        return read_shape(d, found[0], field, numbers) &&
+        return decode_shape(d, found[0], field, numbers) &&
                fill_shape(d, found[1], found[2], field, numbers);
     member = found[3] ? found[3] : found[2];
     if (member && !found[0] && !found[1] && json_string(&d->json, member).data) {

@@ -163,7 +163,7 @@ static bool given_bias(struct decoder *d, struct numbers *bias)
     const cJSON *item = d->item[P_bias];
     float *one;
 
-    *bias = (struct numbers){ 0 };
+    *bias = d->operands[P_bias] ? *d->operands[P_bias] : (struct numbers){ 0 };
     if (d->bias.data)
         return decode_numbers_file(d, d->bias, "bias", bias);
     if (!item)

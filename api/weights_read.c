@@ -357,6 +357,8 @@ bool filters_read(struct decoder *d, struct filters *filters)
     struct numbers numbers;
 
     *filters = (struct filters){ 0 };
+    if (d->operands[P_weights])
+        return use_numbers(d, d->operands[P_weights], filters);
     if (d->weights.data)
         return decode_numbers_file(d, d->weights, "weights", &numbers) &&
                use_numbers(d, &numbers, filters);

@@ -51,11 +51,16 @@ static bool in_time(struct exchange *exchange, int timeout_ms, struct error *err
 static bool decode(struct exchange *exchange, struct convolve_request *request, double *mark,
                    struct error *err)
 {
+    const char *path = exchange->route->path;
     bool (*how)(const struct message *, const struct limits *, struct arena *,
-                struct convolve_request *, struct error *) =
-        strcmp(exchange->route->path, "/plan") ? convolve_decode : plan_decode;
-    bool done = how(&exchange->in, &exchange->service->limits, exchange->arena, request, err);
+                struct convolve_request *, struct error *) = convolve_decode;
+    bool done;
 
+    if (!strcmp(path, "/plan"))
+        how = plan_decode;
+    else if (!strncmp(path, "/v2/", 4))
+        how = infer_decode;
+    done = how(&exchange->in, &exchange->service->limits, exchange->arena, request, err);
     exchange->stages.decode = lap(mark);
     return done && in_time(exchange, request->fields.timeout_ms, err);
 }
@@ -171,6 +176,34 @@ static bool ready(struct exchange *exchange, struct error *err)
     return say(exchange, "text/plain; charset=utf-8", "ready\n");
 }
 
+/* --- the Open Inference Protocol: only 200 is yes ---------------------------------------------- */
+
+static bool infer_server(struct exchange *exchange, struct error *err)
+{
+    (void)err;
+    return say(exchange, "application/json",
+               "{\"name\":\"convolved\",\"version\":\"" VERSION
+               "\",\"extensions\":[\"binary_tensor_data\",\"parameters\"]}");
+}
+
+static bool infer_live(struct exchange *exchange, struct error *err)
+{
+    (void)err;
+    return say(exchange, "application/json", "{\"live\":true}");
+}
+
+static bool infer_ready(struct exchange *exchange, struct error *err)
+{
+    return ready(exchange, err) && say(exchange, "application/json", "{\"ready\":true}");
+}
+
+static bool model(struct exchange *exchange, struct error *err)
+{
+    return model_encode(&exchange->in, exchange->arena, &exchange->out, err);
+}
+
+/* --- the page ---------------------------------------------------------------------------------- */
+
 static bool asset(struct exchange *exchange, struct error *err)
 {
     return asset_answer(exchange, err);
@@ -214,11 +247,11 @@ enum { ROUTES = sizeof routes / sizeof routes[0] };
 /* What follows the route's path, or NULL when it is another path. */
 static const char *tail(const struct route *route, const char *path)
 {
-    size_t length = strlen(route->path);
-
-    if (strncmp(path, route->path, length))
-        return NULL;
-    path += length;
+    for (const char *at = route->path; *at; at++)
+        if (*at == '*' && *path && *path != '/')
+            path += strcspn(path, "/");
+        else if (*at == '*' || *at != *path++)
+            return NULL;
     return !*path || (route->item == ITEM && *path == '/' && path[1] && !strchr(path + 1, '/'))
                ? path
                : NULL;
