@@ -16,10 +16,10 @@
  * NaN is black. */
 #include "api/colormap.h"
 #include "api/encode.h"
+#include "api/floats.h"
 #include "api/png.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { GAP = 1, GAP_COLOR = 255 };
@@ -243,7 +243,6 @@ bool png_encode(const struct convolve_request *request, const struct conv_plan *
     struct pool *pool = shape_count(view->shape) >= (1 << 17) ? context->pool : NULL;
     struct sheet sheet;
     struct bytes file;
-    float lo, hi;
     size_t size;
 
     if (!sheet_init(&sheet, request, plan, view, err))
@@ -252,9 +251,9 @@ bool png_encode(const struct convolve_request *request, const struct conv_plan *
     if (!checked_mul(size, (size_t)sheet.png.width, &size) ||
         !checked_mul(size, (size_t)sheet.png.height, &size))
         size = SIZE_MAX;
-    sheet.stats = stats_of_view(view, context);
     sheet.pixels = arena_new(context->arena, uint8_t, size);
-    if (!sheet.stats || !sheet.pixels)
+    sheet.stats = sheet.pixels ? stats_of_view(view, context) : NULL;
+    if (!sheet.stats)
         return fail(err, ERR_TOO_LARGE, "format",
                     "there is no memory for a picture of %d x %d pixels; ask for fewer maps",
                     sheet.png.width, sheet.png.height);
@@ -265,9 +264,14 @@ bool png_encode(const struct convolve_request *request, const struct conv_plan *
     sheet.png.pixels = sheet.pixels;
     if (!png_write(&sheet.png, pool, context->arena, &file, err))
         return false;
-    tile_range(&sheet, 0, &lo, &hi);
-    if (sheet.tiles == 1 || (sheet.range != RANGE_MINMAX && sheet.range != RANGE_SYMMETRIC))
-        snprintf(reply->range, sizeof reply->range, "%.9g,%.9g", (double)lo, (double)hi);
+    if (sheet.tiles == 1 || (sheet.range != RANGE_MINMAX && sheet.range != RANGE_SYMMETRIC)) {
+        char text[2 * FLOAT_TEXT + FLOATS_SLACK];
+        float range[2];
+
+        tile_range(&sheet, 0, range, range + 1);
+        *floats_write(text, range, 2) = 0;
+        memcpy(reply->range, text, sizeof reply->range);
+    }
     reply_set(reply, 200, "image/png", file);
     return true;
 }
