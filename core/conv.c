@@ -11,9 +11,9 @@
 #include <string.h>
 
 /* Best first; the first that fits is used. The last fits every layer and is what tests trust. */
-static const struct engine *const engines[] = { &engine_pointwise, &engine_implicit,
-                                                &engine_swapped, &engine_im2col,
-                                                &engine_reference };
+static const struct engine *const engines[] = { &engine_direct,   &engine_pointwise,
+                                                &engine_implicit, &engine_swapped,
+                                                &engine_im2col,   &engine_reference };
 enum { ENGINES = sizeof engines / sizeof engines[0] };
 
 /* Engines that failed the self-test on this machine, as bits: refused from then on. */

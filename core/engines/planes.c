@@ -21,6 +21,7 @@ struct tiling tiling_of(const struct conv_plan *plan)
     t.rows = t.height;
     t.columns = t.width;
     t.filters = plan->maps.channels / p->groups;
+    t.groups = 1;
     return t;
 }
 
@@ -31,14 +32,15 @@ int tiling_count(struct tiling *t, const struct conv_plan *plan)
     t->down = parts(t->height, t->rows);
     t->across = parts(t->width, t->columns);
     t->deep = parts(plan->maps.channels / plan->params.groups, t->filters);
+    t->bundles = parts(plan->params.groups, t->groups);
     count = (int64_t)t->down * t->across * t->deep;
-    if (__builtin_mul_overflow(count, (int64_t)plan->maps.count * plan->params.groups, &count) ||
+    if (__builtin_mul_overflow(count, (int64_t)plan->maps.count * t->bundles, &count) ||
         count > INT32_MAX)
         return INT32_MAX;
     return (int)count;
 }
 
-/* [picture][group][down][across][deep]: neighbours in time share their planes' pixels. */
+/* [picture][bundle][down][across][deep]: neighbours in time share their planes' pixels. */
 struct tile tiling_tile(const struct tiling *t, const struct conv_plan *plan, int index)
 {
     int group_filters = plan->maps.channels / plan->params.groups;
@@ -50,9 +52,10 @@ struct tile tiling_tile(const struct tiling *t, const struct conv_plan *plan, in
     index /= t->across;
     tile.y = index % t->down * t->rows;
     index /= t->down;
-    tile.group = index % plan->params.groups;
-    tile.picture = index / plan->params.groups;
-    tile.filters = at_most(t->filters, group_filters - tile.filter);
+    tile.group = index % t->bundles * t->groups;
+    tile.picture = index / t->bundles;
+    tile.groups = at_most(t->groups, plan->params.groups - tile.group);
+    tile.filters = at_most(t->filters, group_filters - tile.filter) * tile.groups;
     tile.columns = at_most(t->columns, t->width - tile.x);
     tile.rows = at_most(t->rows, t->height - tile.y);
     return tile;
@@ -158,20 +161,18 @@ void planes_cut(const struct planes *planes, const struct conv_plan *plan, struc
     const struct kernels *kernels = kernels_best();
     size_t width = (size_t)plan->in.width, plane = width * (size_t)plan->in.height;
 
-    for (int c = 0; c < channels; c++, image += plane, to += planes->channel_step)
-        for (int i = 0; i < planes->y.slots; i++) {
+    for (int i = 0; i < planes->y.slots; i++)
+        for (int j = 0; j < planes->x.slots; j++) {
             struct inside y = axis_inside(&planes->y, tile.y, i);
-            float *rows = to + (size_t)(i * planes->y.length + y.from) * planes->row_step;
+            struct inside x = axis_inside(&planes->x, tile.x, j);
+            float *rows = to + (size_t)(i * planes->y.length + y.from) * planes->row_step +
+                          j * planes->x.length + x.from;
+            const float *from = image + (size_t)y.first * width + (size_t)x.first;
 
-            for (int j = 0; j < planes->x.slots && y.from < y.to; j++) {
-                struct inside x = axis_inside(&planes->x, tile.x, j);
-
-                if (x.from < x.to)
-                    kernels->cut(rows + j * planes->x.length + x.from, planes->row_step,
-                                 image + (size_t)y.first * width + (size_t)x.first,
-                                 width * (size_t)planes->y.stride, y.to - y.from, x.to - x.from,
-                                 planes->x.stride);
-            }
+            for (int c = 0; c < channels && y.from < y.to && x.from < x.to; c++)
+                kernels->cut(rows + (size_t)c * planes->channel_step, planes->row_step,
+                             from + (size_t)c * plane, width * (size_t)planes->y.stride,
+                             y.to - y.from, x.to - x.from, planes->x.stride);
         }
 }
 

@@ -3,26 +3,27 @@
 #pragma once
 #include "core/engine.h"
 
-/* The outputs of one tile: filters [filter, filter + filters) of a group, rows and columns of
- * their maps. */
+/* The outputs of one tile: rows and columns of the maps of filters [filter, filter + filters) of a
+ * group, or of all filters of some groups. */
 struct tile {
-    int picture, group, filter, filters, y, x, rows, columns;
+    int picture, group, groups, filter, filters, y, x, rows, columns;
 };
 
-/* The maps cut into tiles of at most rows x columns outputs of `filters` filters.
+/* The maps cut into tiles of at most rows x columns outputs of `filters` filters of each of
+ * `groups` groups (one of the two is split, not both).
  * flat: F = 1, so that windows are pixels and a row's end means nothing.
  * whole: flat, at stride 1, unpadded: the picture itself is X_col, and a map counts as one row of
  * height * width outputs. */
 struct tiling {
-    int height, width;          /* of a map: 1 x OH*OW when whole */
-    int rows, columns, filters; /* of a tile */
-    int down, across, deep;     /* tiles in a map, tiles of filters in a group */
+    int height, width;                  /* of a map: 1 x OH*OW when whole */
+    int rows, columns, filters, groups; /* of a tile */
+    int down, across, deep, bundles;    /* tiles in a map, in a group's filters, of groups */
     bool flat, whole;
 };
 
-/* Whole maps and groups; then shrink and tiling_count(). */
+/* Whole maps of a group; then change and tiling_count(). */
 struct tiling tiling_of(const struct conv_plan *plan);
-int tiling_count(struct tiling *tiling, const struct conv_plan *plan); /* sets down, across, deep */
+int tiling_count(struct tiling *tiling, const struct conv_plan *plan); /* sets down ... */
 struct tile tiling_tile(const struct tiling *tiling, const struct conv_plan *plan, int index);
 
 /* The tile's first output. */

@@ -22,7 +22,7 @@ enum {
     TILE_OUTPUTS = 1024,       /* of one map: their sums for a panel of filters are 128 KB */
     TILE_MACS = 96 * 1024 * 1024,
     LEAST_TILES = 8,
-    LEAST_FILTERS = 128 /* of a tile, when it is not the only way: the planes are cut for each */
+    LEAST_FILTERS = 1024 /* times taps, of a tile that need not be less: planes are cut for each */
 };
 
 /* What prepare() leaves for the tiles, behind the weights. */
@@ -81,7 +81,7 @@ static void choose_tiles(struct layer *l, const struct conv_plan *plan)
     while (count < LEAST_TILES && plan->macs > TILE_MACS / 4) {
         int before = t->filters;
 
-        shrink_filters(l, t->whole ? 1 : LEAST_FILTERS);
+        shrink_filters(l, t->whole ? 1 : LEAST_FILTERS / l->taps);
         if (t->filters == before)
             break;
         count = tiling_count(t, plan);

@@ -25,7 +25,7 @@ typedef __m512 lanes;
 
 static inline __mmask16 first(int count)
 {
-    return count >= LANES ? 0xffff : (__mmask16)((1u << count) - 1);
+    return count >= LANES ? 0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
 }
 
 static inline lanes lanes_load_part(const float *from, int count)

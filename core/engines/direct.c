@@ -1,0 +1,188 @@
+/* No matrix at all: depthwise layers and picture filters, at most three filters a group. There is
+ * too little arithmetic to hide a second look at the pixels, so blocks of outputs, some rows high
+ * and a vector or two wide, take all their taps straight from the planes.
+ *
+ *   planes of a channel      a block of sums, 4 rows x 2 vectors
+ *   +----------------+       +--------+--------+
+ *   | a row is read  |       |        |        |   with a 3x3 filter at stride 1, a row of pixels
+ *   | once for the   |  -->  +--------+--------+   is under three rows of outputs
+ *   | rows under it  |       |        |        |
+ *   +----------------+       +--------+--------+ */
+#include "core/engines/planes.h"
+#include "core/kernels.h"
+
+#include <string.h>
+
+enum {
+    PLANES_BYTES = 128 * 1024,
+    TILE_MACS = 16 * 1024 * 1024,
+    LEAST_ROWS = 8,
+    BUNDLE = 16 /* groups of small maps that share a tile */
+};
+
+struct layer {
+    const struct kernels *kernels;
+    int group_channels, group_filters, taps;
+    struct tiling tiling;
+    struct planes planes;
+};
+
+static size_t tile_channels(const struct layer *l)
+{
+    return (size_t)l->tiling.groups * (size_t)l->group_channels;
+}
+
+/* What blocks may read behind the last channel's planes: rows and columns they do not store. */
+static size_t floats_behind(const struct layer *l)
+{
+    return KERNEL_ROWS * l->planes.row_step + PANEL_MOST;
+}
+
+static bool too_large(const struct layer *l, size_t depth)
+{
+    const struct tiling *t = &l->tiling;
+    size_t bytes = planes_floats(&l->planes, tile_channels(l), 0) * sizeof(float);
+    size_t macs = (size_t)t->rows * (size_t)t->columns * (size_t)t->filters * depth;
+
+    return bytes > PLANES_BYTES || macs > TILE_MACS;
+}
+
+static struct layer layer_of(const struct conv_plan *plan)
+{
+    const struct conv_params *p = &plan->params;
+    struct layer l = { .kernels = kernels_best() };
+    struct tiling *t = &l.tiling;
+    int panel = l.kernels->panel;
+
+    l.group_channels = plan->in.channels / p->groups;
+    l.group_filters = plan->maps.channels / p->groups;
+    l.taps = p->kernel_size[0] * p->kernel_size[1];
+    *t = tiling_of(plan);
+    if (t->whole) { /* rows are as good as any, and blocks are made of them */
+        t->whole = false;
+        t->height = t->rows = plan->maps.height;
+        t->width = t->columns = plan->maps.width;
+    }
+    for (l.planes = planes_of(plan, t);
+         too_large(&l, plan->w_columns) && (t->rows > LEAST_ROWS || t->columns > 4 * panel);
+         l.planes = planes_of(plan, t))
+        if (t->rows > LEAST_ROWS)
+            t->rows = at_least(LEAST_ROWS, parts(parts(t->rows, 2), LEAST_ROWS) * LEAST_ROWS);
+        else
+            t->columns = parts(parts(t->columns, 2), panel) * panel;
+    if (t->rows == t->height && t->columns == t->width)
+        while (t->groups < at_most(BUNDLE, p->groups) && !too_large(&l, plan->w_columns))
+            t->groups++;
+    tiling_count(t, plan);
+    return l;
+}
+
+struct scratch {
+    int32_t *offset; /* [taps] */
+    float *zeros;    /* [filters of a group]: no bias */
+    float *planes;
+};
+
+static struct scratch carve_scratch(struct carver *carver, const struct layer *l)
+{
+    struct scratch s;
+
+    s.offset = carve(carver, (size_t)l->taps, sizeof(int32_t));
+    s.zeros = carve(carver, DIRECT_FILTERS, sizeof(float));
+    s.planes =
+        carve(carver, planes_floats(&l->planes, tile_channels(l), floats_behind(l)), sizeof(float));
+    return s;
+}
+
+static bool fits(const struct conv_plan *plan, struct error *err)
+{
+    return plan->maps.channels / plan->params.groups <= DIRECT_FILTERS ||
+           fail(err, ERR_ENGINE, "algorithm", "direct is for at most %d filters a group; use auto",
+                DIRECT_FILTERS);
+}
+
+/* With many channels the planes of a block leave the cache. */
+static bool suits(const struct conv_plan *plan)
+{
+    return plan->in.channels / plan->params.groups <= 32;
+}
+
+static void size(struct conv_plan *plan)
+{
+    struct layer l = layer_of(plan);
+    struct carver scratch = { 0 };
+
+    carve_scratch(&scratch, &l);
+    plan->scratch = scratch.bytes;
+    plan->tiles = tiling_count(&l.tiling, plan);
+}
+
+static enum direct_form form_of(const struct conv_params *p)
+{
+    int size = p->kernel_size[0];
+    bool plain = p->stride[0] == 1 && p->stride[1] == 1 && p->dilation[0] == 1 &&
+                 p->dilation[1] == 1 && p->kernel_size[1] == size;
+
+    return plain && size == 3 ? DIRECT_3X3 : plain && size == 5 ? DIRECT_5X5 : DIRECT_ANY;
+}
+
+/* Columns [from, to) of a group's maps in blocks: [rows] x [vectors * lanes] sums each. */
+static void run_columns(const struct layer *l, const struct conv_plan *plan, struct tile tile,
+                        struct direct_call call, int from, int to)
+{
+    bool wide = to - from > l->kernels->lanes;
+    int block_rows = l->kernels->direct_rows[l->group_filters - 1][wide];
+    int block_columns = l->kernels->lanes * (wide ? 2 : 1);
+    direct_kernel *kernel = l->kernels->direct[l->group_filters - 1][form_of(&plan->params)][wide];
+    const float *pixels = call.in.pixels;
+    float *out = call.out;
+
+    for (int y = 0; y < tile.rows; y += block_rows)
+        for (int x = from; x < to; x += block_columns) {
+            call.rows = at_most(block_rows, tile.rows - y);
+            call.columns = at_most(block_columns, to - x);
+            call.in.pixels = pixels + (size_t)y * call.row_step + x;
+            call.out = out + (size_t)y * call.out_step + x;
+            kernel(&call);
+        }
+}
+
+static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
+                const void *shared, void *scratch, int tile_index)
+{
+    struct layer l = layer_of(plan);
+    struct carver carver = { .at = scratch };
+    struct scratch s = carve_scratch(&carver, &l);
+    struct tile tile = tiling_tile(&l.tiling, plan, tile_index);
+    int filter = tile.group * l.group_filters, panel = l.kernels->panel;
+    int whole = (tile.columns + panel - l.kernels->lanes - 1) / panel * panel;
+    struct direct_call call = { .in = { s.planes, l.planes.channel_step, l.group_channels, l.taps,
+                                        s.offset },
+                                .row_step = l.planes.row_step,
+                                .out = tile_maps(&l.tiling, plan, tile, maps),
+                                .out_step = (size_t)l.tiling.width,
+                                .map_step = plan->col_columns };
+
+    (void)shared;
+    memset(s.zeros, 0, DIRECT_FILTERS * sizeof(float));
+    memset(s.planes, 0,
+           planes_floats(&l.planes, tile_channels(&l), floats_behind(&l)) * sizeof(float));
+    planes_offsets(&l.planes, plan, s.offset);
+    planes_cut(&l.planes, plan, tile, conv_group_image(plan, in->image, tile.picture, filter),
+               tile.groups * l.group_channels, s.planes);
+    for (int g = 0; g < tile.groups; g++, filter += l.group_filters) {
+        call.weights = in->weights + (size_t)filter * plan->w_columns;
+        call.bias = in->bias ? in->bias + filter : s.zeros;
+        /* Two vectors at a time, then what is left in one. */
+        run_columns(&l, plan, tile, call, 0, at_most(whole, tile.columns));
+        if (whole < tile.columns)
+            run_columns(&l, plan, tile, call, whole, tile.columns);
+        call.in.pixels += (size_t)l.group_channels * l.planes.channel_step;
+        call.out += (size_t)l.group_filters * plan->col_columns;
+    }
+    tile_finish(&l.tiling, plan, tile, maps);
+}
+
+const struct engine engine_direct = {
+    .name = "direct", .exact = true, .fits = fits, .suits = suits, .size = size, .run = run
+};
