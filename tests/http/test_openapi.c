@@ -1,0 +1,163 @@
+/* Every example of /openapi.json is sent as it stands there; the answer is what is promised. */
+#include "tests/http/harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const cJSON *member(const cJSON *object, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+static const cJSON *document(void)
+{
+    struct answer *answer = http_get("/openapi.json");
+
+    assert_int_equal(answer->status, 200);
+    answer_json(answer, "openapi");
+    return answer->json;
+}
+
+/* The object itself, or what its $ref names. */
+static const cJSON *resolve(const cJSON *object)
+{
+    const cJSON *ref = member(object, "$ref"), *at = document();
+    char *path, *name, *rest = NULL;
+
+    if (!ref)
+        return object;
+    path = keep(strdup(ref->valuestring + 2));
+    for (name = strtok_r(path, "/", &rest); name; name = strtok_r(NULL, "/", &rest))
+        at = member(at, name);
+    assert_non_null(at);
+    return at;
+}
+
+/* The picture that examples call @cat.png. */
+static struct answer *cat(void)
+{
+    struct answer *answer = http_get("/samples/cat?size=227");
+
+    assert_int_equal(answer->status, 200);
+    return answer;
+}
+
+static char *printed(const cJSON *value)
+{
+    return keep(cJSON_IsString(value) ? strdup(value->valuestring) : cJSON_PrintUnformatted(value));
+}
+
+static struct answer *send_form(const char *path, const cJSON *fields)
+{
+    struct part parts[16] = { { 0 } };
+    const cJSON *field;
+    int count = 0;
+
+    cJSON_ArrayForEach(field, fields) {
+        bool file = cJSON_IsString(field) && *field->valuestring == '@';
+        struct answer *picture = file ? cat() : NULL;
+
+        assert_true(count < 15);
+        parts[count++] = (struct part){ .name = field->string,
+                                        .filename = file ? field->valuestring + 1 : NULL,
+                                        .data = file ? picture->body : printed(field),
+                                        .size = file ? picture->size : 0 };
+    }
+    return http_send(.path = path, .parts = parts);
+}
+
+static struct answer *send_example(const char *path, const char *type, const cJSON *example)
+{
+    const cJSON *value = member(example, "value"), *query = member(example, "x-query");
+    struct answer *picture;
+
+    if (query)
+        path = text_format("%s?%s", path, query->valuestring);
+    if (!strcmp(type, "multipart/form-data"))
+        return send_form(path, value);
+    if (!cJSON_IsString(value))
+        return http_send(.path = path, .type = type, .body = printed(value));
+    picture = cat();
+    return http_send(.path = path, .type = type, .body = picture->body, .size = picture->size);
+}
+
+/* The status is promised; a success has a media type that is promised, and all members that its
+ * schema requires. */
+static void check_answer(struct answer *answer, const cJSON *operation, int status,
+                         const char *which)
+{
+    const cJSON *promised = member(operation, "responses"), *media, *item;
+    const char *type = answer_header(answer, "Content-Type");
+    char name[16], kind[64];
+
+    if (answer->status != status)
+        fail_msg("%s: %d instead of %d: %.300s", which, answer->status, status, answer->body);
+    snprintf(name, sizeof name, "%d", status);
+    snprintf(kind, sizeof kind, "%.*s", (int)strcspn(type, ";"), type);
+    media = member(member(resolve(member(promised, name)), "content"), kind);
+    if (!media)
+        fail_msg("%s: %d as %s is not in openapi.json", which, status, kind);
+    if (strcmp(kind, "application/json") && strcmp(kind, "application/problem+json"))
+        return;
+    cJSON_ArrayForEach(item, member(resolve(member(media, "schema")), "required")) {
+        answer_json(answer, item->valuestring);
+    }
+}
+
+static int send_bodies(const char *path, const cJSON *operation)
+{
+    const cJSON *content = member(member(operation, "requestBody"), "content"), *media, *example;
+    int count = 0;
+
+    cJSON_ArrayForEach(media, content) {
+        cJSON_ArrayForEach(example, member(media, "examples")) {
+            const cJSON *status = member(example, "x-status");
+
+            check_answer(send_example(path, media->string, example), operation,
+                         status ? status->valueint : 200,
+                         text_format("%s %s", path, example->string));
+            count++;
+        }
+    }
+    return count;
+}
+
+/* GET with the examples of its parameters, in the path and in the query. */
+static void send_get(const char *path, const cJSON *operation)
+{
+    const cJSON *query = member(operation, "x-query"), *item;
+    const char *real = path;
+    char *open = strchr(path, '{');
+
+    if (query)
+        real = text_format("%s?%s", path, query->valuestring);
+    cJSON_ArrayForEach(item, member(operation, "parameters")) {
+        const cJSON *example = member(resolve(item), "example");
+
+        if (!example)
+            continue;
+        if (!strcmp(member(item, "in")->valuestring, "path"))
+            real = text_format("%.*s%s", (int)(open - path), path, example->valuestring);
+        else
+            real = text_format("%s%c%s=%s", real, strchr(real, '?') ? '&' : '?',
+                               member(item, "name")->valuestring, printed(example));
+    }
+    check_answer(http_get(real), operation, 200, real);
+}
+
+TEST(every_example_of_the_openapi_document_gets_the_answer_it_promises)
+{
+    const cJSON *path;
+    int bodies = 0, gets = 0;
+
+    cJSON_ArrayForEach(path, member(document(), "paths")) {
+        if (member(path, "post"))
+            bodies += send_bodies(path->string, member(path, "post"));
+        if (member(path, "get")) {
+            send_get(path->string, member(path, "get"));
+            gets++;
+        }
+    }
+    assert_true(bodies >= 12);
+    assert_true(gets >= 12);
+}
