@@ -349,8 +349,8 @@ function choose(id) { // a bank brings its own stride, padding and reading of ch
 }
 
 function generatorFields() {
-  const list = generators[state.bank] ?? [];
-  $('generator').replaceChildren(...list.filter(p => p.type !== 'string').flatMap(p => {
+  const list = state.bank === 'random' ? [] : generators[state.bank] ?? [];
+  $('generator').replaceChildren(...list.flatMap(p => {
     const id = 'g-' + p.name, whole = p.type === 'integer';
     const input = el('input', { id, type: 'number', min: p.min, max: p.max, step: whole ? 1 : 'any', title: p.help, value: state.gen[p.name] ?? p.default ?? '' });
     input.addEventListener('input', () => {
@@ -469,10 +469,11 @@ function snippet() {
 
 const RANGES = { most: 'symmetric', minmax: 'minmax', shared: 'global', absolute: 'clip', possible: 'minmax' };
 async function picture(depth) {
-  const p = { ...params(), format: 'png', depth: undefined, range: RANGES[state.range] };
-  const colormap = state.cmap === 'auto' ? 'gray' : state.cmap, bank_depth = params().depth;
+  const { depth: bank_depth, ...p } = params(); // depth is the PNG's here
+  Object.assign(p, { bank_depth, depth, format: 'png', range: RANGES[state.range] });
+  if (depth === 8 && state.cmap !== 'auto') p.colormap = state.cmap;
   try {
-    const r = await ask({ ...p, ...(bank_depth ? { depth: bank_depth } : {}), ...(depth === 16 ? { png_depth: 16 } : { colormap }) });
+    const r = await ask(p);
     save(`maps${depth === 16 ? '-16bit' : ''}.png`, r.data, 'image/png');
   } catch (e) { failed(e, false); }
 }

@@ -38,7 +38,7 @@ export class Editor {
     this.built = now;
     this.title.textContent = `Filter ${k}${name ? `, ${name}` : ''}`;
     for (const [i, input] of this.inputs.entries())
-      if (input !== document.activeElement) input.value = +data[this.base + this.channel * n + i].toFixed(5);
+      if (input !== document.activeElement) input.value = +data[this.base + this.channel * n + i].toPrecision(3);
   }
 
   build([K, Cb, Fh, Fw], k) {

@@ -122,27 +122,36 @@ static int send_bodies(const char *path, const cJSON *operation)
     return count;
 }
 
-/* GET with the examples of its parameters, in the path and in the query. */
-static void send_get(const char *path, const cJSON *operation)
+/* The path with the examples of these parameters, in it and in the query. */
+static const char *fill(const char *path, const cJSON *parameters)
 {
-    const cJSON *query = member(operation, "x-query"), *item;
-    const char *real = path;
-    char *open = strchr(path, '{');
+    const cJSON *item;
 
-    if (query)
-        real = text_format("%s?%s", path, query->valuestring);
-    cJSON_ArrayForEach(item, member(operation, "parameters")) {
+    cJSON_ArrayForEach(item, parameters) {
         const cJSON *example = member(resolve(item), "example");
+        const char *open;
 
         if (!example)
             continue;
-        if (!strcmp(member(item, "in")->valuestring, "path"))
-            real = text_format("%.*s%s", (int)(open - path), path, example->valuestring);
+        open = strstr(path, text_format("{%s}", member(item, "name")->valuestring));
+        if (open)
+            path = text_format("%.*s%s%s", (int)(open - path), path, printed(example),
+                               strchr(open, '}') + 1);
         else
-            real = text_format("%s%c%s=%s", real, strchr(real, '?') ? '&' : '?',
+            path = text_format("%s%c%s=%s", path, strchr(path, '?') ? '&' : '?',
                                member(item, "name")->valuestring, printed(example));
     }
-    check_answer(http_get(real), operation, 200, real);
+    return path;
+}
+
+static void send_get(const char *path, const cJSON *operation)
+{
+    const cJSON *query = member(operation, "x-query");
+
+    path = fill(path, member(operation, "parameters"));
+    if (query)
+        path = text_format("%s?%s", path, query->valuestring);
+    check_answer(http_get(path), operation, 200, path);
 }
 
 TEST(every_example_of_the_openapi_document_gets_the_answer_it_promises)
@@ -151,10 +160,12 @@ TEST(every_example_of_the_openapi_document_gets_the_answer_it_promises)
     int bodies = 0, gets = 0;
 
     cJSON_ArrayForEach(path, member(document(), "paths")) {
+        const char *real = fill(path->string, member(path, "parameters"));
+
         if (member(path, "post"))
-            bodies += send_bodies(path->string, member(path, "post"));
+            bodies += send_bodies(real, member(path, "post"));
         if (member(path, "get")) {
-            send_get(path->string, member(path, "get"));
+            send_get(real, member(path, "get"));
             gets++;
         }
     }

@@ -282,15 +282,20 @@ static bool same_method(const char *upper, const char *lower)
     return !*upper && !*lower;
 }
 
-/* Does the route serve this documented path: itself, or with one {name} behind it? */
+/* Does the route serve this documented path? A * of the route is a {name} there; behind a route
+ * with items may stand one more. */
 static bool serves(int route, const char *path)
 {
-    size_t size = strlen(routes[route].path);
-
-    if (strncmp(path, routes[route].path, size))
-        return false;
-    return !path[size] || (routes[route].item == ITEM && !strncmp(path + size, "/{", 2) &&
-                           !strchr(path + size + 2, '/'));
+    for (const char *at = routes[route].path; *at; at++) {
+        if (*at != '*' && *at != *path++)
+            return false;
+        if (*at == '*' && *path != '{')
+            return false;
+        if (*at == '*')
+            path += strcspn(path, "/");
+    }
+    return !*path ||
+           (routes[route].item == ITEM && !strncmp(path, "/{", 2) && !strchr(path + 2, '/'));
 }
 
 TEST(openapi_has_every_route_and_the_server_every_path)
