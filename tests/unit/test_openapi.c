@@ -305,7 +305,7 @@ TEST(openapi_has_every_route_and_the_server_every_path)
 
     cJSON_ArrayForEach(path, at("paths")) {
         cJSON_ArrayForEach(operation, path) {
-            bool served = false;
+            bool served = !strcmp(operation->string, "parameters");
 
             for (int i = 0; i < ROUTES; i++)
                 if (same_method(routes[i].method, operation->string) && serves(i, path->string))
