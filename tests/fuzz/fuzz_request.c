@@ -47,7 +47,7 @@ static bool answer(const struct message *message, bool plan_only, struct arena *
         return plan_encode(request, &plan, &reply_context, reply, err);
     if (!convolve_admit(request, &plan, &limits, err))
         return false;
-    output = arena_new(arena, float, plan.out.count);
+    output = arena_new(arena, float, shape_count(plan.out));
     return (output || fail(err, ERR_TOO_LARGE, "", "no memory")) &&
            conv_run(&plan, &request->inputs, output, &context, err) &&
            convolve_encode(request, &plan, output, &reply_context, reply, err);
