@@ -1,6 +1,7 @@
 /* The definition, with no tricks: every exact engine gives these bits. Read this one first. */
 #include "core/engine.h"
 
+#include <limits.h>
 #include <math.h>
 
 static bool fits(const struct conv_plan *plan, struct error *err)
@@ -9,9 +10,16 @@ static bool fits(const struct conv_plan *plan, struct error *err)
     return true;
 }
 
+/* A row at a time, so that a run can be stopped; a map when an int cannot count the rows. */
+static int tile_rows(const struct conv_plan *plan)
+{
+    return plan->maps.count * plan->maps.channels > INT_MAX / plan->maps.height ? plan->maps.height
+                                                                                : 1;
+}
+
 static void size(struct conv_plan *plan)
 {
-    plan->tiles = plan->maps.count * plan->maps.channels;
+    plan->tiles = plan->maps.count * plan->maps.channels * (plan->maps.height / tile_rows(plan));
 }
 
 /* One output: the chain from the bias over channel, row, column. */
@@ -32,20 +40,22 @@ static float window(const struct conv_plan *plan, const float *image, const floa
     return sum;
 }
 
-/* One tile is one filter's whole map of one picture: [OH x OW]. */
+/* One tile is some rows of one filter's map of one picture: [rows x OW]. */
 static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
-    int n = tile / plan->maps.channels, k = tile % plan->maps.channels;
+    int rows = tile_rows(plan), steps = plan->maps.height / rows, map = tile / steps;
+    int n = map / plan->maps.channels, k = map % plan->maps.channels, y = tile % steps * rows;
     const float *image = conv_group_image(plan, in->image, n, k);
     const float *weights = in->weights + (size_t)k * plan->w_columns;
-    float *map = maps + (size_t)tile * plan->col_columns, *to = map;
+    size_t count = (size_t)rows * (size_t)plan->maps.width;
+    float *from = maps + (size_t)tile * count, *to = from;
 
     (void)shared, (void)scratch;
-    for (int y = 0; y < plan->maps.height; y++)
+    for (int end = y + rows; y < end; y++)
         for (int x = 0; x < plan->maps.width; x++)
             *to++ = window(plan, image, weights, in->bias ? in->bias[k] : 0, y, x);
-    conv_finish(plan, map, plan->col_columns);
+    conv_finish(plan, from, count);
 }
 
 const struct engine engine_reference = {

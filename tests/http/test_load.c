@@ -16,8 +16,8 @@
     "{\"image\":{\"sample\":\"noise\",\"size\":128},\"weights\":{\"random\":{\"seed\":1}},"        \
     "\"out_channels\":32,\"kernel_size\":9,\"data\":\"none\"}"
 #define HEAVY                                                                                      \
-    "{\"image\":{\"sample\":\"noise\",\"size\":2048},\"weights\":{\"random\":{\"seed\":1}},"       \
-    "\"out_channels\":256,\"kernel_size\":31,\"algorithm\":\"reference\",\"data\":\"none\"}"
+    "{\"image\":{\"sample\":\"noise\",\"size\":512},\"weights\":{\"random\":{\"seed\":1}},"        \
+    "\"out_channels\":64,\"kernel_size\":63,\"algorithm\":\"reference\",\"data\":\"none\"}"
 
 static double now_ms(void)
 {

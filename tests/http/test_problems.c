@@ -11,8 +11,8 @@
 
 /* A request whose size alone keeps a worker busy for long. */
 #define HEAVY                                                                                      \
-    "{\"image\":{\"sample\":\"noise\",\"size\":2048},\"weights\":{\"random\":{\"seed\":1}},"       \
-    "\"out_channels\":256,\"kernel_size\":31,\"padding\":15,\"algorithm\":\"reference\","          \
+    "{\"image\":{\"sample\":\"noise\",\"size\":512},\"weights\":{\"random\":{\"seed\":1}},"        \
+    "\"out_channels\":64,\"kernel_size\":63,\"algorithm\":\"reference\","                          \
     "\"data\":\"none\"%s}"
 
 static struct answer *layer(const char *members)
