@@ -3,6 +3,8 @@ MODE   ?= release
 CC     ?= cc
 PREFIX ?= /usr/local
 PORT   ?= 8080
+# V=1 shows the whole commands.
+say     = $(if $(V),,@echo "  $(1) $@" &&)
 BUILD  := build/$(MODE)
 # Sub-makes of the targets that install first: as many jobs as cores, unless -j says otherwise.
 BUILDING = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -46,6 +48,7 @@ TESTS   := $(BUILD)/unit $(BUILD)/http $(BUILD)/conformance
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SOURCES := $(shell find core api server tests -name '*.[ch]' -o -name '*.inc' -o -name '*.def')
 
+.SECONDARY:
 .PHONY: all run demo test check lint format bench bench-% fuzz cover image test-image deps clean \
         install help installed-% FORCE
 all: $(BUILD)/convolved ## build the daemon
@@ -102,31 +105,31 @@ installed-%:
 	[ -z "$$missing" ] || tests/tools/install.sh $$missing
 
 $(BUILD)/convolved: $(SERVER) $(API) $(CORE)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.server) $(LIBS.api) $(LIBS.core)
+	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.server) $(LIBS.api) $(LIBS.core)
 
 $(BUILD)/unit: $(call objects,tests/*.c tests/unit/*.c) $(API) $(CORE)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.api) $(LIBS.core)
+	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.api) $(LIBS.core)
 
 # oneDNN is a rival where it is installed (libdnnl-dev), never a part of the daemon.
 $(BUILD)/bench_conv: $(call objects,tests/bench/*.c) $(CORE)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.core) $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
+	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.core) $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
 $(BUILD)/tests/bench/%.o: CFLAGS += -O3
 
 $(BUILD)/http: $(call objects,tests/*.c tests/http/*.c) $(CORE)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.core)
+	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.core)
 
 $(BUILD)/conformance: $(HARNESS) $(call objects,tests/conformance/*.c)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests)
+	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests)
 
 $(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(API) $(CORE)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS.api) $(LIBS.core)
+	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.api) $(LIBS.core)
 
 $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(API) $(CORE)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS.api) $(LIBS.core)
+	$(call say,LD) $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS.api) $(LIBS.core)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC) $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # Only a kernel's own file may use its instructions; what is picked at run time runs there.
 $(BUILD)/core/kernels/%.o: CFLAGS += -O3

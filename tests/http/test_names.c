@@ -42,7 +42,7 @@ static char *by_params(const char *name, const char *value)
 TEST(a_parameter_means_the_same_in_every_carrier_and_under_every_name)
 {
     static const char *const names[][4] = { { "stride", "S", "strides", "2" },
-                                            { "padding", "P", "pad", "1" },
+                                            { "padding", "P", "pad", "0" },
                                             { "dilation", "dilations", "dilation_rate", "2" },
                                             { "out_channels", "K", "num_output", "1" },
                                             { "kernel_size", "F", "kernel_shape", "3" },

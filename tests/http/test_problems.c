@@ -123,7 +123,7 @@ static void provoke_ERR_TOO_LARGE(void)
                          .body = "{\"image\":{\"sample\":\"cat\",\"size\":227},"
                                  "\"weights\":\"sobel_x\"}" };
 
-    assert_problem(http_call(daemon, &call), 413, "too-large", "/image", "1000");
+    assert_problem(http_call(daemon, &call), 413, "too-large", "/image/size", "1000");
     assert_int_equal(daemon_stop(daemon), 0);
 }
 

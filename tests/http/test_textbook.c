@@ -38,7 +38,7 @@ TEST(x_col_never_exists_whole_unless_somebody_asks_for_it)
     struct answer *answer = http_json("/convolve", text_format(body, "features"));
 
     assert_int_equal(answer->status, 200);
-    assert_true(answer_number(answer, "workspace_bytes") < 1.5e6);
+    assert_true(answer_number(answer, "workspace_bytes") < 4392300 * 0.75);
     assert_true(answer_number(answer, "workspace_bytes") > 0);
     answer = http_send(.path = "/convolve", .type = "application/json",
                        .accept = "application/x-npy", .body = text_format(body, "columns"));
