@@ -132,7 +132,8 @@ $(BUILD)/%.o: %.c
 	$(call say,CC) $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # Only a kernel's own file may use its instructions; what is picked at run time runs there.
-$(BUILD)/core/kernels/%.o: CFLAGS += -O3
+KERNELS.release := -O3
+$(BUILD)/core/kernels/%.o: CFLAGS += $(KERNELS.$(MODE))
 $(BUILD)/core/kernels/avx512.o: CFLAGS += -mavx512f
 $(BUILD)/core/kernels/avx2.o: CFLAGS += -mavx2 -mfma
 

@@ -14,7 +14,7 @@ mkdir -p "$out"
 start "$program"
 echo "The daemon listens on $url. The cat, its edges, a learned layer's 96 maps, and the numbers:"
 ask cat.png   '{"image":{"sample":"cat"},"weights":"identity"}' image/png
-ask edges.png '{"image":{"sample":"cat"},"weights":"sobel"}' image/png
+ask edges.png '{"image":{"sample":"cat"},"weights":"edges","combine":"magnitude"}' image/png
 ask maps.png  '{"image":{"sample":"cat","size":227},"weights":"learned96","stride":4}' image/png
 ask maps.json '{"image":{"sample":"cat","size":227},"weights":"learned96","stride":4}' application/json
 echo
