@@ -27,50 +27,59 @@ static bool is_token(char c)
     return c > ' ' && c < 0x7f && !strchr("()<>@,;:\\\"/[]?={}", c);
 }
 
-/* The value of a parameter behind the first semicolon of text, into value. false when it is not
- * there, has no end, or is too long; *found says which. */
-static bool parameter(struct bytes text, const char *name, char *value, size_t size, bool *found)
+static const char *skip_blanks(const char *p, const char *end)
 {
-    const char *p = memchr(text.data, ';', text.size), *end = text.data + text.size;
+    while (p < end && (*p == ' ' || *p == '\t'))
+        p++;
+    return p;
+}
 
-    *found = false;
-    while (p && p < end) {
-        const char *from;
-        size_t used = 0;
+/* A token or a quoted string at p, into value unless that is NULL: its end; NULL when it has no
+ * closing quote, a NUL in it, or does not fit. */
+static const char *read_value(const char *p, const char *end, char *value, size_t size)
+{
+    bool quoted = p < end && *p == '"';
+    size_t used = 0;
 
-        for (p++; p < end && (*p == ' ' || *p == '\t');)
+    for (p += quoted; p < end && !strchr(quoted ? "\"" : "; \t", *p); p++) {
+        if (quoted && *p == '\\' && p + 1 < end && (p[1] == '"' || p[1] == '\\'))
             p++;
-        for (from = p; p < end && is_token(*p);)
-            p++;
-        *found = (size_t)(p - from) == strlen(name) && !strncasecmp(from, name, strlen(name));
-        if (p < end && *p == '=')
-            p++;
-        if (p < end && *p == '"') {
-            for (p++; p < end && *p != '"'; p++) {
-                if (*p == '\\' && p + 1 < end && (p[1] == '"' || p[1] == '\\'))
-                    p++;
-                if (used + 1 < size)
-                    value[used] = *p;
-                used++;
-            }
-            if (p == end)
-                return false;
-            p++;
-        } else {
-            for (; p < end && *p != ';' && *p != ' ' && *p != '\t'; p++, used++)
-                if (used + 1 < size)
-                    value[used] = *p;
-        }
-        if (*found) {
-            value[used + 1 < size ? used : size - 1] = '\0';
-            return used < size && !memchr(value, '\0', used);
-        }
-        while (p < end && (*p == ' ' || *p == '\t'))
-            p++;
-        if (p < end && *p != ';')
-            return false;
+        if (value && used + 1 == size)
+            return NULL;
+        if (value)
+            value[used++] = *p;
     }
-    return false;
+    if (value)
+        value[used] = '\0';
+    if (p < end ? !*p : quoted)
+        return NULL;
+    return p + quoted;
+}
+
+enum found { MISSING, FOUND, BROKEN };
+
+/* The named parameter behind text's first semicolon, into value unless that is NULL. */
+static enum found parameter(struct bytes text, const char *name, char *value, size_t size)
+{
+    const char *p = memchr(text.data, ';', text.size), *end = text.data + text.size, *from;
+    bool wanted;
+
+    while (p && p < end) {
+        p = from = skip_blanks(p + 1, end);
+        while (p < end && is_token(*p))
+            p++;
+        wanted = (size_t)(p - from) == strlen(name) && !strncasecmp(from, name, strlen(name));
+        if (p < end && *p == '=')
+            p = read_value(p + 1, end, wanted ? value : NULL, size);
+        else if (wanted)
+            return BROKEN;
+        if (!p || wanted)
+            return p ? FOUND : BROKEN;
+        p = skip_blanks(p, end);
+        if (p < end && *p != ';')
+            return BROKEN;
+    }
+    return MISSING;
 }
 
 /* --- one part -------------------------------------------------------------------------------- */
@@ -82,8 +91,7 @@ static bool starts(struct bytes line, const char *header)
 
 static bool read_header(struct decoder *d, struct bytes line, struct part *part)
 {
-    char filename[8];
-    bool found;
+    enum found found;
 
     if (!memchr(line.data, ':', line.size) || !is_token(line.data[0]))
         return malformed(d, "a part's header line has no name and colon");
@@ -94,11 +102,12 @@ static bool read_header(struct decoder *d, struct bytes line, struct part *part)
                     "Content-Transfer-Encoding");
     if (!starts(line, "content-disposition:"))
         return true;
-    if (!parameter(line, "name", part->name, sizeof part->name, &found))
-        return malformed(d, found ? "a part's name is too long or has no closing quote"
-                                  : "a part's Content-Disposition has no name");
-    parameter(line, "filename", filename, sizeof filename, &found);
-    part->is_file = found;
+    found = parameter(line, "name", part->name, sizeof part->name);
+    if (found != FOUND)
+        return malformed(d, found == BROKEN ? "a part's name is too long or has no closing quote"
+                                            : "a part's Content-Disposition has no name");
+    part->is_file = parameter(line, "filename", NULL, 0) == FOUND ||
+                    parameter(line, "filename*", NULL, 0) == FOUND;
     return true;
 }
 
@@ -213,22 +222,34 @@ static bool read_content(const char **at, const char *end, const struct boundary
     }
 }
 
+/* The first delimiter: at the start, or behind a preamble that nobody reads. */
+static bool find_first(const char **at, const char *end, const struct boundary *boundary,
+                       bool *last)
+{
+    size_t size = boundary->size - 2;
+    const char *p = *at + size;
+    struct bytes preamble;
+
+    if ((size_t)(end - *at) >= size && !memcmp(*at, boundary->text + 2, size) &&
+        delimiter_ends(&p, end, last)) {
+        *at = p;
+        return true;
+    }
+    return read_content(at, end, boundary, &preamble, last);
+}
+
 bool decode_multipart(struct decoder *d, const char *content_type, struct bytes body)
 {
     const char *at = body.data, *end = body.data + body.size;
-    struct bytes type = { content_type, strlen(content_type) }, content;
+    struct bytes type = { content_type, strlen(content_type) };
     struct boundary boundary = { "\r\n--", 4 };
     struct part part;
-    bool last, found;
+    bool last;
 
-    if (!parameter(type, "boundary", boundary.text + 4, MOST_BOUNDARY, &found) || !boundary.text[4])
+    if (parameter(type, "boundary", boundary.text + 4, MOST_BOUNDARY) != FOUND || !boundary.text[4])
         return malformed(d, "its Content-Type needs a boundary of 1 to 199 bytes");
     boundary.size = strlen(boundary.text);
-    /* The first delimiter stands at the start, or behind a preamble that nobody reads. */
-    if (body.size >= boundary.size - 2 && !memcmp(at, boundary.text + 2, boundary.size - 2) &&
-        (at += boundary.size - 2, delimiter_ends(&at, end, &last)))
-        ;
-    else if (at = body.data, !read_content(&at, end, &boundary, &content, &last))
+    if (!find_first(&at, end, &boundary, &last))
         return malformed(d, "the boundary that its Content-Type names is not in it");
     for (int parts = 0; !last; parts++) {
         if (parts == MOST_PARTS)
