@@ -24,4 +24,4 @@ void onednn_destroy(struct onednn *onednn);
 
 /* 64-byte aligned, on huge pages where the system has them, touched. */
 float *bench_floats(size_t count);
-double bench_now(void); /* seconds */
+double bench_now(void); /* seconds; with LOADED=1 of the thread's processor time */
