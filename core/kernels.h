@@ -46,8 +46,10 @@ struct swapped_call {
     struct windows in;
     const float *weights; /* [channels][weights_step]: [taps][panel] of it are used */
     size_t weights_step;
-    float *sums;       /* [rows][panel], 64-byte aligned */
-    const float *bias; /* [panel], or NULL: go on from sums */
+    float *sums;        /* [rows][panel], 64-byte aligned */
+    const float *bias;  /* [panel], or NULL: go on from sums */
+    const float *ahead; /* what is needed soon: asked for along the way, */
+    size_t ahead_step;  /*   so many floats further at each tap */
 };
 
 /* At most DIRECT_FILTERS filters, a block of rows x columns outputs each. */

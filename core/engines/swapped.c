@@ -193,8 +193,7 @@ struct work {
     const float *pixels; /* the planes, or the picture itself */
     size_t channel_step;
     struct scratch scratch;
-    const float *ahead; /* weights that are needed soon: each kernel call asks for its share */
-    size_t share;
+    size_t calls; /* of kernels for a panel and a chunk */
 };
 
 /* The filter's rows [*first, *last) that lie in the picture for output row y. */
@@ -246,11 +245,10 @@ static void run_row(struct work *w, struct swapped_call *call, int y, int filter
     for (int b = 0; b < blocks; b++) {
         int rows = w->columns / blocks + (b < w->columns % blocks);
 
-        for (size_t i = 0; i < w->share; i++, w->ahead += 16)
-            __builtin_prefetch(w->ahead, 0, 2);
         call->in.pixels = pixels + x;
         call->sums = sums + x * kernels->panel;
         pick_kernel(w, w->tile.x + x, rows, filters)(call);
+        call->ahead += call->weights_step * (size_t)call->in.channels / w->calls;
         x += rows;
     }
 }
@@ -262,15 +260,15 @@ static void run_panel(struct work *w, const float *weights, const float *bias, i
     const struct layer *l = &w->layer;
     int fw = w->plan->params.kernel_size[1], panel = l->kernels->panel;
     int chunk = at_least(1, CHUNK_BYTES / (int)sizeof(float) / panel / l->taps);
-    int calls = w->rows * parts(w->columns, l->kernels->swapped_rows);
     size_t step = (size_t)l->taps * (size_t)panel;
 
     for (int c = 0; c < l->group_channels; c += chunk) {
         int channels = at_most(chunk, l->group_channels - c);
         struct swapped_call call = { .weights_step = step, .bias = c ? NULL : bias };
 
-        w->share = ((size_t)channels * step / 16 + (size_t)calls - 1) / (size_t)calls;
-        w->ahead = weights + (size_t)(c + channels) * step;
+        /* The next chunk's weights, in equal shares. */
+        call.ahead = weights + (size_t)(c + channels) * step;
+        call.ahead_step = ((size_t)panel + w->calls - 1) / w->calls;
         for (int y = 0; y < w->rows; y++) {
             int first, last;
 
@@ -329,6 +327,7 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     w.scratch = carve_scratch(&carver, l);
     w.rows = l->tiling.flat ? 1 : w.tile.rows;
     w.columns = l->tiling.flat ? w.tile.rows * w.tile.columns : w.tile.columns;
+    w.calls = (size_t)(w.rows * parts(w.columns, l->kernels->swapped_rows));
     group_filter = w.tile.group * l->group_filters;
     planes_offsets(&l->planes, plan, w.scratch.offset);
     cut_planes(&w, conv_group_image(plan, in->image, w.tile.picture, group_filter));
