@@ -115,6 +115,113 @@ static void by_npy(struct daemon *daemon, const char *folder)
     }
 }
 
+/* --- the Open Inference Protocol, whose operands and attributes have ONNX's names --------------- */
+
+#define INFER "/v2/models/conv2d/infer"
+
+/* The attributes as the protocol's parameters: it has no lists, so they become strings. */
+static char *parameters(const struct onnx_case *onnx)
+{
+    char *text = text_format("{%s}", *onnx->attributes ? onnx->attributes + 1 : "");
+
+    for (char *at = text; *at; at++)
+        if (*at == '[' || *at == ']')
+            *at = '"';
+    return text;
+}
+
+/* One input; data is what follows its datatype. */
+static char *input(const char *name, const struct onnx_tensor *tensor, const char *data)
+{
+    char shape[100] = "";
+
+    for (int i = 0; i < tensor->rank; i++)
+        sprintf(shape + strlen(shape), "%s%zu", i ? "," : "", tensor->dims[i]);
+    return text_format("{\"name\":\"%s\",\"shape\":[%s],\"datatype\":\"FP32\",%s}", name, shape,
+                       data);
+}
+
+static char *json_input(const char *name, const struct onnx_tensor *tensor)
+{
+    return input(name, tensor, text_format("\"data\":%s", json_numbers(tensor)));
+}
+
+static char *binary_input(const char *name, const struct onnx_tensor *tensor)
+{
+    return input(
+        name, tensor,
+        text_format("\"parameters\":{\"binary_data_size\":%zu}", tensor->count * sizeof(float)));
+}
+
+static void by_infer_json(struct daemon *daemon, const char *folder)
+{
+    struct onnx_case onnx;
+    struct answer *answer;
+    const cJSON *number;
+    size_t i = 0;
+
+    onnx_read(&onnx, folder);
+    answer = http_call(
+        daemon,
+        &(struct call){ .path = INFER,
+                        .body = text_format(
+                            "{\"inputs\":[%s,%s%s%s],\"parameters\":%s}", json_input("X", &onnx.x),
+                            json_input("W", &onnx.w), onnx.b.count ? "," : "",
+                            onnx.b.count ? json_input("B", &onnx.b) : "", parameters(&onnx)) });
+    assert_ok(answer);
+    assert_shape(answer, &onnx.y);
+    assert_int_equal(cJSON_GetArraySize(answer_json(answer, "outputs.0.data")), onnx.y.count);
+    cJSON_ArrayForEach(number, answer_json(answer, "outputs.0.data")) {
+        assert_close(number->valuedouble, onnx.y.data[i], i);
+        i++;
+    }
+}
+
+static void by_infer_binary(struct daemon *daemon, const char *folder)
+{
+    const struct onnx_tensor *tensors[3];
+    struct onnx_case onnx;
+    struct answer *answer;
+    const char *length;
+    char *json, *body, *at;
+    size_t header;
+
+    onnx_read(&onnx, folder);
+    json =
+        text_format("{\"inputs\":[%s,%s%s%s],\"parameters\":{\"binary_data_output\":true%s}}",
+                    binary_input("X", &onnx.x), binary_input("W", &onnx.w), onnx.b.count ? "," : "",
+                    onnx.b.count ? binary_input("B", &onnx.b) : "", onnx.attributes);
+    tensors[0] = &onnx.x;
+    tensors[1] = &onnx.w;
+    tensors[2] = &onnx.b;
+    body =
+        keep(malloc(strlen(json) + (onnx.x.count + onnx.w.count + onnx.b.count) * sizeof(float)));
+    at = body + strlen(json);
+    memcpy(body, json, strlen(json));
+    for (int i = 0; i < 3; i++) {
+        memcpy(at, tensors[i]->data, tensors[i]->count * sizeof(float));
+        at += tensors[i]->count * sizeof(float);
+    }
+    answer = http_call(
+        daemon, &(struct call){ .path = INFER,
+                                .headers = { text_format("Inference-Header-Content-Length: %zu",
+                                                         strlen(json)) },
+                                .body = body,
+                                .size = (size_t)(at - body) });
+    assert_ok(answer);
+    assert_shape(answer, &onnx.y);
+    length = answer_header(answer, "Inference-Header-Content-Length");
+    assert_non_null(length);
+    header = strtoul(length, NULL, 10);
+    assert_int_equal(answer->size, header + onnx.y.count * sizeof(float));
+    for (size_t i = 0; i < onnx.y.count; i++) {
+        float got;
+
+        memcpy(&got, answer->body + header + i * sizeof got, sizeof got);
+        assert_close(got, onnx.y.data[i], i);
+    }
+}
+
 #define CASE(folder, name)                                                                         \
     TEST(name##_by_json)                                                                           \
     {                                                                                              \
@@ -123,5 +230,13 @@ static void by_npy(struct daemon *daemon, const char *folder)
     TEST(name##_by_npy)                                                                            \
     {                                                                                              \
         by_npy(NULL, ROOT #folder "/" #name);                                                      \
+    }                                                                                              \
+    TEST(name##_by_inference_in_json)                                                              \
+    {                                                                                              \
+        by_infer_json(NULL, ROOT #folder "/" #name);                                               \
+    }                                                                                              \
+    TEST(name##_by_inference_in_binary)                                                            \
+    {                                                                                              \
+        by_infer_binary(NULL, ROOT #folder "/" #name);                                             \
     }
 #include "tests/conformance/cases.def"
