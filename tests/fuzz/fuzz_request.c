@@ -1,87 +1,14 @@
-/* A whole request as the server would hand it over: the first line is its head, the rest its body.
- * The head is TYPE ACCEPT QUERY, separated by blanks; a head that begins with ! is a plan. Nothing
- * may crash, leak, hang or pass the arena's limit, and every refusal must become a problem. */
-#include "api/api.h"
-#include "tests/fuzz/fuzz.h"
+/* A whole request as the server would hand it over. The head is TYPE ACCEPT QUERY, separated by
+ * blanks; a head that begins with ! is a plan. */
+#include "tests/fuzz/answer.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-static const struct limits limits = {
-    .pixels = 1 << 16, .output = 1 << 20, .macs = 20 * 1000 * 1000, .memory = 32 << 20
-};
-
-static double no_clock(void)
+static __typeof__(convolve_decode) *read_head(char *head, struct message *message)
 {
-    return 0;
-}
+    bool plan_only = *head == '!';
 
-/* Cuts the next word of the head out. */
-static const char *word(char **at)
-{
-    char *start = *at;
-
-    *at += strcspn(start, " ");
-    if (**at)
-        *(*at)++ = '\0';
-    return start;
-}
-
-static bool answer(const struct message *message, bool plan_only, struct arena *arena,
-                   struct reply *reply, struct error *err)
-{
-    struct convolve_request *request = arena_zeroed(arena, 1, sizeof *request);
-    atomic_bool never = false;
-    struct stages stages = { .clock_ms = no_clock };
-    struct reply_context reply_context = { NULL, arena, &stages, "fuzz", &never };
-    struct conv_context context = { NULL, arena, &never };
-    struct conv_plan plan;
-    float *output;
-
-    if (!request)
-        return fail(err, ERR_TOO_LARGE, "", "no memory");
-    if (!(plan_only ? plan_decode : convolve_decode)(message, &limits, arena, request, err) ||
-        !conv_plan_init(&plan, &request->params, request->image.shape, NULL, err))
-        return false;
-    if (plan_only)
-        return plan_encode(request, &plan, &reply_context, reply, err);
-    if (!convolve_admit(request, &plan, &limits, err))
-        return false;
-    output = arena_new(arena, float, shape_count(plan.out));
-    return (output || fail(err, ERR_TOO_LARGE, "", "no memory")) &&
-           conv_run(&plan, &request->inputs, output, &context, err) &&
-           convolve_encode(request, &plan, output, &reply_context, reply, err);
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    const uint8_t *end = size ? memchr(data, '\n', size) : NULL;
-    size_t head_size = end ? (size_t)(end - data) : 0, body_size = end ? size - head_size - 1 : 0;
-    struct arena *arena = end ? arena_create(limits.memory) : NULL;
-    char *head = arena ? arena_zeroed(arena, head_size + 1, 1) : NULL;
-    char *body = head ? arena_alloc(arena, body_size + 2 * BODY_SLACK, 1) : NULL;
-    struct message message = {
-        .method = "POST", .path = "/convolve", .content_encoding = "", .tensor_header_length = ""
-    };
-    struct reply *reply = body ? arena_zeroed(arena, 1, sizeof *reply) : NULL;
-    struct error err = { 0 };
-    bool plan_only;
-
-    if (reply) {
-        memcpy(head, data, head_size);
-        plan_only = *head == '!';
-        head += plan_only;
-        message.content_type = word(&head);
-        message.accept = word(&head);
-        message.query = head;
-        message.body = (struct bytes){ body + BODY_SLACK, body_size };
-        memcpy(body + BODY_SLACK, end + 1, body_size);
-        if (!answer(&message, plan_only, arena, reply, &err))
-            problem_encode(&err, "fuzz", reply);
-        if (reply->status < 200 || reply->status == 500 || !reply->body.size)
-            abort();
-    }
-    if (arena)
-        arena_destroy(arena);
-    return 0;
+    head += plan_only;
+    message->content_type = word(&head);
+    message->accept = word(&head);
+    message->query = head;
+    return plan_only ? plan_decode : convolve_decode;
 }
