@@ -37,6 +37,7 @@ DEPS.test  := $(DEPS.build) libcmocka-dev libcurl4-openssl-dev libpng-dev \
               libonnx-testdata jq
 DEPS.lint  := clang-format clang-tidy cppcheck
 DEPS.fuzz  := $(DEPS.build) clang libclang-rt-14-dev llvm
+DEPS.codecs := $(DEPS.build) g++ libspng-dev
 DEPS.image := buildah debootstrap
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard $(1))))
@@ -49,8 +50,8 @@ FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SOURCES := $(shell find core api server tests -name '*.[ch]' -o -name '*.inc' -o -name '*.def')
 
 .SECONDARY:
-.PHONY: all run demo test check lint format bench bench-% fuzz cover image test-image deps clean \
-        install help installed-% FORCE
+.PHONY: all run demo test check lint format bench bench-% exhaustive fuzz cover image \
+        test-image deps clean install help installed-% FORCE
 all: $(BUILD)/convolved ## build the daemon
 
 run: installed-build ## install what is missing, build, serve on PORT (8080)
@@ -76,6 +77,14 @@ format: installed-lint ## rewrite the sources in the house's format
 bench: installed-build ## layers against oneDNN and im2col; LAYERS=file.csv, JSON=1
 	@$(BUILDING) $(BUILD)/bench_conv
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BUILD)/bench_conv $(LAYERS)
+
+bench-codecs: installed-codecs ## numbers and PNG against cJSON, sprintf, stb, libspng, libdeflate
+	@$(BUILDING) $(BUILD)/bench_codecs
+	@$(BUILD)/bench_codecs
+
+exhaustive: installed-codecs ## all 2^32 floats as text and back (minutes); STEP=1000 a sample
+	@$(BUILDING) $(BUILD)/exhaustive
+	@$(BUILD)/exhaustive $(STEP)
 
 fuzz: installed-fuzz ## MINUTES=1 of libFuzzer on each of tests/fuzz, or on FUZZERS
 	@$(BUILDING) MODE=fuzz CC=clang $(FUZZERS:%=build/fuzz/fuzz_%)
@@ -111,9 +120,14 @@ $(BUILD)/unit: $(call objects,tests/*.c tests/unit/*.c) $(API) $(CORE)
 	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.api) $(LIBS.core)
 
 # oneDNN is a rival where it is installed (libdnnl-dev), never a part of the daemon.
-$(BUILD)/bench_conv: $(call objects,tests/bench/*.c) $(CORE)
+$(BUILD)/bench_conv: $(filter-out %_codecs.o,$(call objects,tests/bench/*.c)) $(CORE)
 	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.core) $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
+$(BUILD)/bench_codecs: $(BUILD)/tests/bench/bench_codecs.o $(API) $(CORE)
+	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ -lspng $(LIBS.api) $(LIBS.core)
 $(BUILD)/tests/bench/%.o: CFLAGS += -O3
+
+$(BUILD)/exhaustive: tests/exhaustive/floats.cpp $(API) $(CORE)
+	$(call say,LD) $(CXX) -std=c++17 -O2 -Wall -Wextra -I. $(LDFLAGS) -o $@ $^ $(LIBS.api) $(LIBS.core)
 
 $(BUILD)/http: $(call objects,tests/*.c tests/http/*.c) $(CORE)
 	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.core)
@@ -136,6 +150,9 @@ KERNELS.release := -O3
 $(BUILD)/core/kernels/%.o: CFLAGS += $(KERNELS.$(MODE))
 $(BUILD)/core/kernels/avx512.o: CFLAGS += -mavx512f
 $(BUILD)/core/kernels/avx2.o: CFLAGS += -mavx2 -mfma
+# Loops over pixels and numbers that the compiler turns into vectors at -O3 only.
+$(patsubst %,$(BUILD)/api/%.o,png huffman encode_png encode_data): CFLAGS += -O3
+$(BUILD)/api/floats_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl
 
 # The page as it is embedded: compressed now, and a digest for ETag.
 ASSETS := $(filter-out %.md,$(wildcard server/web/*)) api/openapi.json

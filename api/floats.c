@@ -11,6 +11,7 @@
  * the product is that close to a point halfway between two floats, rounding it is right. */
 #include "api/floats.h"
 #include "api/floats_inner.h"
+#include "core/core.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -185,13 +186,40 @@ char *float_write(char *out, float value)
     return end ? end : put_decimal(out, shortest(bits & 0x7fffffff));
 }
 
-char *floats_write(char *out, const float *values, size_t count)
+char *floats_write_portable(char *out, const float *values, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         out = float_write(out, values[i]);
         *out++ = ',';
     }
-    return count ? out - 1 : out;
+    return out;
+}
+
+#ifdef __x86_64__
+bool floats_have_avx512(void)
+{
+    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#else
+bool floats_have_avx512(void)
+{
+    return false;
+}
+
+char *floats_write_avx512(char *out, const float *values, size_t count)
+{
+    return floats_write_portable(out, values, count);
+}
+#endif
+
+/* As wide as the kernels are, which CONVOLVED_ISA may narrow. */
+char *floats_write(char *out, const float *values, size_t count)
+{
+    bool wide = floats_have_avx512() && !strcmp(conv_isa(), "avx512");
+    char *end = (wide ? floats_write_avx512 : floats_write_portable)(out, values, count);
+
+    return count ? end - 1 : end;
 }
 
 /* value, above zero, to so many digits: scaled to that many before the point in double, which is
@@ -235,7 +263,8 @@ char *floats_write_digits(char *out, const float *values, size_t count, int digi
 /* m * 10^exponent as the nearest float; false when double cannot tell. The product is off by at
  * most 2^14 of its last places even when digits past 10^12 were dropped from m; a float's rounding
  * boundary is where a double's 29 surplus bits are 1000... */
-static bool scale_exactly(uint64_t m, long exponent, bool negative, float *value)
+static inline __attribute__((always_inline)) bool scale_exactly(uint64_t m, long exponent,
+                                                                bool negative, float *value)
 {
     double scaled;
     uint64_t bits;

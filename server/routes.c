@@ -52,7 +52,6 @@ static bool decode(struct exchange *exchange, struct convolve_request *request, 
                    struct error *err)
 {
     const char *path = exchange->route->path;
-    struct limits limits = exchange->service->limits;
     bool (*how)(const struct message *, const struct limits *, struct arena *,
                 struct convolve_request *, struct error *) = convolve_decode;
     bool done;
@@ -61,8 +60,7 @@ static bool decode(struct exchange *exchange, struct convolve_request *request, 
         how = plan_decode;
     else if (!strncmp(path, "/v2/", 4))
         how = infer_decode;
-    limits.stop = &exchange->stop;
-    done = how(&exchange->in, &limits, exchange->arena, request, err);
+    done = how(&exchange->in, &exchange->service->limits, exchange->arena, request, err);
     exchange->stages.decode = lap(mark);
     return done && in_time(exchange, request->fields.timeout_ms, err);
 }

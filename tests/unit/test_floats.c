@@ -242,6 +242,36 @@ TEST(ten_million_random_floats_are_restored)
     }
 }
 
+/* Blocks of every length, of every kind: zeros, powers of two, wide ranges, what is no number. */
+TEST(the_vector_writer_and_the_portable_one_write_the_same)
+{
+    static float values[64];
+    char one[64 * FLOAT_TEXT + FLOATS_SLACK], other[sizeof one];
+
+    if (!floats_have_avx512())
+        skip();
+    for (int round = 0; round < 200000; round++) {
+        size_t count = random_bits() % 33;
+        uint32_t kind = random_bits() % 5;
+        ptrdiff_t size;
+
+        for (size_t i = 0; i < count; i++) {
+            uint32_t bits = random_bits();
+
+            values[i] = float_of(bits);
+            if (kind < 3) /* those that people have */
+                values[i] = ((float)bits / 4294967296.0f - 0.5f) * powf(10, (float)kind * 3 - 2);
+            if (kind == 3)
+                values[i] = (float)(int)(bits % 600) - 300;
+            if (bits % 9 == kind)
+                values[i] = 0;
+        }
+        size = floats_write_avx512(one, values, count) - one;
+        assert_int_equal(floats_write_portable(other, values, count) - other, size);
+        assert_memory_equal(one, other, (size_t)size);
+    }
+}
+
 TEST(a_million_random_floats_are_restored_by_the_c_library_too)
 {
     for (int i = 0; i < 1000000; i++)
