@@ -63,6 +63,16 @@ struct direct_call {
     int rows, columns;         /* outputs to store */
 };
 
+/* to[rows_before + i][before + t] = from[i][t * stride] for t < count, i < rows; zeros around. */
+struct cut_call {
+    float *to;
+    const float *from;
+    size_t to_step, from_step; /* from row to row */
+    int rows_before, rows, rows_after;
+    int before, count, after;
+    int stride;
+};
+
 /* How an output row's end is cut: the `side` columns of a 3x3 (5x5) filter that stick out of the
  * picture by 1 (2) are not multiplied. */
 enum edge { EDGE_NONE, EDGE_LEFT, EDGE_RIGHT, EDGE_BOTH, EDGES };
@@ -93,9 +103,7 @@ struct kernels {
     direct_kernel *const (*direct)[DIRECT_FORMS][2];
     const int (*direct_rows)[2];
 
-    /* to[i][t] = from[i][t * stride] for t < count, i < rows. */
-    void (*cut)(float *to, size_t to_step, const float *from, size_t from_step, int rows, int count,
-                int stride);
+    void (*cut)(const struct cut_call *call);
     /* to[j][i] = from[i][j] for i < rows, j < columns. */
     void (*transpose)(const float *from, size_t from_step, int rows, int columns, float *to,
                       size_t to_step);

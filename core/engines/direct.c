@@ -165,8 +165,6 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
 
     (void)shared;
     memset(s.zeros, 0, DIRECT_FILTERS * sizeof(float));
-    memset(s.planes, 0,
-           planes_floats(&l.planes, tile_channels(&l), floats_behind(&l)) * sizeof(float));
     planes_offsets(&l.planes, plan, s.offset);
     planes_cut(&l.planes, plan, tile, conv_group_image(plan, in->image, tile.picture, filter),
                tile.groups * l.group_channels, s.planes);

@@ -239,8 +239,13 @@ static void run_row(const struct work *w, const float *pixels, int columns, int 
             run_panel(w, pixels + x, count, out + x);
             continue;
         }
-        kernels->cut(w->scratch.panel, (size_t)step, pixels + x, w->in.channel_step, w->in.channels,
-                     count, 1);
+        kernels->cut(&(struct cut_call){ .to = w->scratch.panel,
+                                         .to_step = (size_t)step,
+                                         .from = pixels + x,
+                                         .from_step = w->in.channel_step,
+                                         .rows = w->in.channels,
+                                         .count = count,
+                                         .stride = 1 });
         tail.in.channel_step = (size_t)step;
         run_panel(&tail, w->scratch.panel, count, out + x);
     }
@@ -273,8 +278,8 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     struct work w = { .layer = layer_of(plan), .plan = plan };
     const struct layer *l = &w.layer;
     size_t plane = (size_t)plan->in.height * (size_t)plan->in.width;
-    size_t channels = l->tiling.whole ? 0 : (size_t)l->chunk, filter;
     const float *image;
+    size_t filter;
 
     w.tile = tiling_tile(&l->tiling, plan, tile);
     w.scratch = carve_scratch(&carver, l);
@@ -282,7 +287,6 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     image = conv_group_image(plan, in->image, w.tile.picture, (int)filter);
     w.bias = prepared->bias + filter;
     planes_offsets(&l->planes, plan, w.scratch.offset);
-    memset(w.scratch.planes, 0, planes_floats(&l->planes, channels, PANEL_MOST) * sizeof(float));
     for (int c = 0; c < l->group_channels; c += l->chunk) {
         int count = at_most(l->chunk, l->group_channels - c);
 

@@ -165,14 +165,25 @@ void planes_cut(const struct planes *planes, const struct conv_plan *plan, struc
         for (int j = 0; j < planes->x.slots; j++) {
             struct inside y = axis_inside(&planes->y, tile.y, i);
             struct inside x = axis_inside(&planes->x, tile.x, j);
-            float *rows = to + (size_t)(i * planes->y.length + y.from) * planes->row_step +
-                          j * planes->x.length + x.from;
-            const float *from = image + (size_t)y.first * width + (size_t)x.first;
+            struct cut_call call = { .to = to + (size_t)(i * planes->y.length) * planes->row_step +
+                                           j * planes->x.length,
+                                     .to_step = planes->row_step,
+                                     .from_step = width * (size_t)planes->y.stride,
+                                     .rows_before = y.from,
+                                     .rows = y.to - y.from,
+                                     .rows_after = planes->y.length - y.to,
+                                     .before = x.from,
+                                     .count = x.to - x.from,
+                                     .after = planes->x.length - x.to,
+                                     .stride = planes->x.stride };
 
-            for (int c = 0; c < channels && y.from < y.to && x.from < x.to; c++)
-                kernels->cut(rows + (size_t)c * planes->channel_step, planes->row_step,
-                             from + (size_t)c * plane, width * (size_t)planes->y.stride,
-                             y.to - y.from, x.to - x.from, planes->x.stride);
+            /* Where all is padding, there is no pixel to point at. */
+            call.from = call.rows && call.count ? image + (size_t)y.first * width + x.first : image;
+            for (int c = 0; c < channels; c++) {
+                kernels->cut(&call);
+                call.to += planes->channel_step;
+                call.from += plane;
+            }
         }
 }
 

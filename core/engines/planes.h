@@ -63,8 +63,7 @@ struct planes planes_of(const struct conv_plan *plan, const struct tiling *tilin
 size_t planes_floats(const struct planes *planes, size_t channels, size_t behind);
 /* offset: [Fh * Fw], where each tap's pixels start. */
 void planes_offsets(const struct planes *planes, const struct conv_plan *plan, int32_t *offset);
-/* image: the first of the channels' input planes. Writes what lies in the picture: `to` is zeroed
- * once a tile, and channels of the next call go over the last one's. */
+/* image: the first of the channels' input planes. */
 void planes_cut(const struct planes *planes, const struct conv_plan *plan, struct tile tile,
                 const float *image, int channels, float *to);
 

@@ -308,8 +308,6 @@ static void cut_planes(struct work *w, const float *image)
         return;
     w->pixels = w->scratch.planes;
     w->channel_step = l->planes.channel_step;
-    memset(w->scratch.planes, 0,
-           planes_floats(&l->planes, (size_t)l->group_channels, KERNEL_ROWS) * sizeof(float));
     planes_cut(&l->planes, w->plan, w->tile, image, l->group_channels, w->scratch.planes);
 }
 

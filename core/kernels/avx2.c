@@ -6,6 +6,7 @@
 #define ISA   avx2
 #define LANES 8
 #define PANEL 16
+#define HOLD  "x" /* asm's letter for a vector register */
 #define CPU() (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 
 #define IMPLICIT_ROWS 6
@@ -21,22 +22,29 @@
 
 typedef __m256 lanes;
 
-static inline __m256i first(int count)
+typedef int lanes_part; /* so many of the first lanes; all of them the quick way */
+
+static inline lanes_part part_of(int count)
 {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return count;
 }
 
-static inline lanes lanes_load_part(const float *from, int count)
+static inline __m256i mask_of(lanes_part part)
 {
-    return count >= LANES ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, first(count));
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(part), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-static inline void lanes_store_part(float *to, lanes value, int count)
+static inline lanes lanes_load_part(const float *from, lanes_part part)
 {
-    if (count >= LANES)
+    return part >= LANES ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, mask_of(part));
+}
+
+static inline void lanes_store_part(float *to, lanes value, lanes_part part)
+{
+    if (part >= LANES)
         _mm256_storeu_ps(to, value);
     else
-        _mm256_maskstore_ps(to, first(count), value);
+        _mm256_maskstore_ps(to, mask_of(part), value);
 }
 
 static inline lanes lanes_fma(lanes a, lanes b, lanes c)

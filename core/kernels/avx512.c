@@ -6,6 +6,7 @@
 #define ISA   avx512
 #define LANES 16
 #define PANEL 32
+#define HOLD  "v" /* asm's letter for a vector register */
 #define CPU() __builtin_cpu_supports("avx512f")
 
 /* Filters of an implicit kernel, outputs of a swapped one, and each direct block's rows:
@@ -23,19 +24,21 @@
 
 typedef __m512 lanes;
 
-static inline __mmask16 first(int count)
+typedef __mmask16 lanes_part; /* the first lanes of a vector */
+
+static inline lanes_part part_of(int count)
 {
-    return count >= LANES ? 0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
+    return count >= LANES ? 0xffff : count <= 0 ? 0 : (lanes_part)((1u << count) - 1);
 }
 
-static inline lanes lanes_load_part(const float *from, int count)
+static inline lanes lanes_load_part(const float *from, lanes_part part)
 {
-    return _mm512_maskz_loadu_ps(first(count), from);
+    return _mm512_maskz_loadu_ps(part, from);
 }
 
-static inline void lanes_store_part(float *to, lanes value, int count)
+static inline void lanes_store_part(float *to, lanes value, lanes_part part)
 {
-    _mm512_mask_storeu_ps(to, first(count), value);
+    _mm512_mask_storeu_ps(to, part, value);
 }
 
 static inline lanes lanes_fma(lanes a, lanes b, lanes c)

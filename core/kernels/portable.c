@@ -10,7 +10,9 @@
 #define PANEL 8
 #define CPU() true
 
+/* HOLD is asm's letter for a vector register. */
 #if defined(__aarch64__)
+#define HOLD          "w"
 #define IMPLICIT_ROWS 12
 #define SWAPPED_ROWS  12
 #define DIRECT_ROWS                                                                                \
@@ -21,6 +23,7 @@
         }                                                                                          \
     }
 #else
+#define HOLD          "x"
 #define IMPLICIT_ROWS 4
 #define SWAPPED_ROWS  4
 #define DIRECT_ROWS                                                                                \
@@ -35,18 +38,25 @@
 
 typedef float lanes __attribute__((vector_size(16)));
 
-static inline lanes lanes_load_part(const float *from, int count)
+typedef int lanes_part; /* so many of the first lanes */
+
+static inline lanes_part part_of(int count)
+{
+    return count;
+}
+
+static inline lanes lanes_load_part(const float *from, lanes_part part)
 {
     lanes value = { 0 };
 
-    for (int i = 0; i < LANES && i < count; i++)
+    for (int i = 0; i < LANES && i < part; i++)
         value[i] = from[i];
     return value;
 }
 
-static inline void lanes_store_part(float *to, lanes value, int count)
+static inline void lanes_store_part(float *to, lanes value, lanes_part part)
 {
-    for (int i = 0; i < LANES && i < count; i++)
+    for (int i = 0; i < LANES && i < part; i++)
         to[i] = value[i];
 }
 
