@@ -12,6 +12,8 @@
 
 struct scan {
     const char *start, *at, *end;
+    const char *run, *last; /* where lists of numbers end at the latest; the last ] before */
+    size_t commas;          /* from where the run was found to its end */
     struct json_store *json;
     struct arena *arena;
     struct error *err;

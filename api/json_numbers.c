@@ -70,49 +70,42 @@ bool scan_number(struct scan *scan)
 
 /* --- lists of numbers ------------------------------------------------------------------------ */
 
-/* Sixteen bytes at once, in the compiler's own vectors: a true comparison is all ones. */
-typedef unsigned char sixteen __attribute__((vector_size(16)));
-
-/* Are these 64 bytes all of numbers and lists, and how many commas are among them? */
-static bool is_number_block(const char *p, size_t *commas)
+static size_t count_commas(const char *p, const char *end)
 {
-    sixteen foreign = { 0 }, found = { 0 };
-    uint64_t sums[2];
+    size_t commas = 0;
 
-    for (int i = 0; i < 64; i += 16) {
-        sixteen c;
+    for (; end - p >= 64; p += 64) { /* 64 at once: the compiler knows how */
+        unsigned char some = 0;
 
-        memcpy(&c, p + i, 16);
-        foreign |= ~(sixteen)(((c - '+' < 15) & (c != '/')) | (c == '[') | (c == ']') | (c == ' ') |
-                              ((c | 32) == 'e') | (c == '\n') | (c == '\r') | (c == '\t'));
-        found -= (sixteen)(c == ',');
+        for (int i = 0; i < 64; i++)
+            some += p[i] == ',';
+        commas += some;
     }
-    memcpy(sums, &foreign, 16);
-    if (sums[0] | sums[1])
-        return false;
-    memcpy(sums, &found, 16); /* eight bytes are summed into the highest by one multiplication */
-    *commas += (sums[0] + sums[1]) * 0x0101010101010101 >> 56;
-    return true;
+    for (; p < end; p++)
+        commas += *p == ',';
+    return commas;
 }
 
-/* The run of bytes from at that lists of numbers are made of: its end, and its commas. */
-static const char *number_run(const struct scan *scan, size_t *commas)
+/* No list of numbers goes beyond the next quote: so many it may have at most, and no number behind
+ * the last ] before it is read, so that each that is read ends in the text. Looked for once. */
+static void find_run(struct scan *scan)
 {
-    const char *p = scan->at;
+    size_t left = (size_t)(scan->end - scan->at);
+    const char *quote, *last;
 
-    *commas = 0;
-    while (scan->end - p >= 64 && is_number_block(p, commas))
-        p += 64;
-    for (; p < scan->end && memchr("0123456789+-.,eE[] \n\r\t", *p, 22); p++)
-        *commas += *p == ',';
-    return p;
+    if (scan->run > scan->at)
+        return;
+    quote = memchr(scan->at, '"', left);
+    scan->run = quote ? quote : scan->end;
+    last = memrchr(scan->at, ']', (size_t)(scan->run - scan->at));
+    scan->last = last ? last : scan->at;
+    scan->commas = count_commas(scan->at, scan->run);
 }
 
 /* The state of one nested list under way. */
 struct nest {
     size_t dims[MAX_RANK], counts[MAX_RANK];
-    int depth, leaf;  /* how deep we are; how deep the numbers are, 0 not known yet */
-    const char *last; /* the last ] of the run: no number behind it is read */
+    int depth, leaf; /* how deep we are; how deep the numbers are, 0 not known yet */
     float *out;
 };
 
@@ -132,7 +125,7 @@ static enum outcome scan_leaves(struct scan *scan, struct nest *nest)
     float *out = nest->out;
 
     for (;;) {
-        const char *behind = p < nest->last ? float_read(p, out) : NULL;
+        const char *behind = p < scan->last ? float_read(p, out) : NULL;
 
         if (!behind)
             break;
@@ -232,24 +225,23 @@ static bool put_handful(struct scan *scan, const char *from, size_t count)
 
 enum outcome scan_numbers(struct scan *scan)
 {
-    const char *from = scan->at, *run;
+    const char *from = scan->at;
     struct arena_mark mark = arena_save(scan->arena);
     struct nest nest = { 0 };
     struct json_cut *cut;
     enum outcome outcome;
-    size_t commas;
     float *data;
 
     for (int i = 0; i < MAX_RANK; i++)
         nest.dims[i] = SIZE_MAX;
-    run = number_run(scan, &commas);
-    for (nest.last = run - 1; nest.last > from && *nest.last != ']';)
-        nest.last--;
-    if (nest.last == from && run - from > RETRY_BYTES) {
-        scan->at = run;
+    find_run(scan);
+    if (scan->last <= from && scan->run - from < RETRY_BYTES)
+        return MIXED; /* it has no end: what reads values will say where */
+    if (scan->last <= from) {
+        scan->at = scan->run;
         return scan_malformed(scan, "a list of numbers breaks off here"), FAILED;
     }
-    data = nest.out = arena_new(scan->arena, float, commas + 1);
+    data = nest.out = arena_new(scan->arena, float, scan->commas + 1);
     if (!data)
         return scan_too_large(scan), FAILED;
     outcome = scan_nest(scan, &nest);
