@@ -12,18 +12,17 @@ system=${kept:-$(mktemp -d)}
 [ -e "$system/bin/sh" ] || debootstrap --variant=minbase --include=make,git,ca-certificates \
     bookworm "$system" >/dev/null
 cp /etc/resolv.conf "$system/etc/"
-mkdir -p "$system/mnt/origin"
+rm -rf "$system/root/origin.git"
+git clone -q --bare "$here" "$system/root/origin.git"
 
 # The mounts are seen by this one process and end with it.
 unshare --mount --propagation private bash -eu -c '
-    system=$1 here=$2 commit=$3
+    system=$1 commit=$2
     mount -t proc proc "$system/proc"
     mount --bind /dev "$system/dev"
-    mount --bind -o ro "$here" "$system/mnt/origin"
     exec chroot "$system" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin bash -eu -c "
-        git config --global --add safe.directory \"*\"
         rm -rf /root/convolved
-        git clone -q /mnt/origin /root/convolved
+        git clone -q /root/origin.git /root/convolved
         cd /root/convolved
         git -c advice.detachedHead=false checkout -q $commit
         ! command -v cc
@@ -35,4 +34,4 @@ unshare --mount --propagation private bash -eu -c '
         curl -s \"localhost:18080/plan?input=3x227x227&K=96&F=11&S=4\"
         kill %1
         wait %1 || echo \"make run ended with \$?\"
-    "' - "$system" "$here" "$commit"
+    "' - "$system" "$commit"
