@@ -33,11 +33,9 @@ LIBS.tests  := -lcmocka -lcurl -lpng -lcjson -lm
 # What Debian 12 has of all this.
 DEPS.build := gcc libc6-dev libmicrohttpd-dev libcjson-dev libopenblas-serial-dev libstb-dev \
               libdeflate-dev curl
-DEPS.test  := $(DEPS.build) libcmocka-dev libcurl4-openssl-dev libpng-dev \
-              libonnx-testdata jq
+DEPS.test  := $(DEPS.build) libcmocka-dev libcurl4-openssl-dev libpng-dev libonnx-testdata jq
 DEPS.lint  := clang-format clang-tidy cppcheck
 DEPS.fuzz  := $(DEPS.build) clang libclang-rt-14-dev llvm
-DEPS.codecs := $(DEPS.build) g++ libspng-dev
 DEPS.image := buildah debootstrap
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard $(1))))
@@ -50,8 +48,7 @@ FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SOURCES := $(shell find core api server tests -name '*.[ch]' -o -name '*.inc' -o -name '*.def')
 
 .SECONDARY:
-.PHONY: all run demo test check lint format bench bench-% exhaustive fuzz cover image \
-        test-image deps clean install help installed-% FORCE
+.PHONY: all run demo test check lint format fuzz cover image test-image deps clean install help
 all: $(BUILD)/convolved ## build the daemon
 
 run: installed-build ## install what is missing, build, serve on PORT (8080)
@@ -67,24 +64,11 @@ test: installed-test ## all tests that need no network; T='part of a name' picks
 	@tests/run $(BUILD) '$(T)'
 
 check: lint test ## the linters and the tests
-
 lint: ## the format, the layers, the sizes, the linters; silent when all is well
 	@tests/tools/lint.sh $(SOURCES)
 
 format: installed-lint ## rewrite the sources in the house's format
 	clang-format -i $(filter %.c %.h,$(SOURCES))
-
-bench: installed-build ## layers against oneDNN and im2col; LAYERS=file.csv, JSON=1
-	@$(BUILDING) $(BUILD)/bench_conv
-	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BUILD)/bench_conv $(LAYERS)
-
-bench-codecs: installed-codecs ## numbers and PNG against cJSON, sprintf, stb, libspng, libdeflate
-	@$(BUILDING) $(BUILD)/bench_codecs
-	@$(BUILD)/bench_codecs
-
-exhaustive: installed-codecs ## all 2^32 floats as text and back (minutes); STEP=1000 a sample
-	@$(BUILDING) $(BUILD)/exhaustive
-	@$(BUILD)/exhaustive $(STEP)
 
 fuzz: installed-fuzz ## MINUTES=1 of libFuzzer on each of tests/fuzz, or on FUZZERS
 	@$(BUILDING) MODE=fuzz CC=clang $(FUZZERS:%=build/fuzz/fuzz_%)
@@ -96,13 +80,10 @@ cover: installed-test ## run the tests, say which lines they reached
 
 image: ## the container image; docker where there is an engine, else buildah
 	@tests/tools/image.sh build
-
 test-image: ## build it, run it as nobody with a read-only root, ask it for a convolution
 	@tests/tools/image.sh test
-
 install: all ## install under PREFIX (/usr/local)
 	install -D $(BUILD)/convolved $(DESTDIR)$(PREFIX)/bin/convolved
-
 clean: ## remove build/
 	rm -rf build
 
@@ -113,33 +94,19 @@ installed-%:
 	    2>/dev/null | tr ' ' '\n' | sed -n 's/=installed$$//p'),$(DEPS.$*))'; \
 	[ -z "$$missing" ] || tests/tools/install.sh $$missing
 
+LINK = $(call say,LD) $(CC) $(LDFLAGS) -o $@ $^
 $(BUILD)/convolved: $(SERVER) $(API) $(CORE)
-	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.server) $(LIBS.api) $(LIBS.core)
-
+	$(LINK) $(LIBS.server) $(LIBS.api) $(LIBS.core)
 $(BUILD)/unit: $(call objects,tests/*.c tests/unit/*.c) $(API) $(CORE)
-	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.api) $(LIBS.core)
-
-# oneDNN is a rival where it is installed (libdnnl-dev), never a part of the daemon.
-$(BUILD)/bench_conv: $(filter-out %_codecs.o,$(call objects,tests/bench/*.c)) $(CORE)
-	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.core) $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
-$(BUILD)/bench_codecs: $(BUILD)/tests/bench/bench_codecs.o $(API) $(CORE)
-	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ -lspng $(LIBS.api) $(LIBS.core)
-$(BUILD)/tests/bench/%.o: CFLAGS += -O3
-
-$(BUILD)/exhaustive: tests/exhaustive/floats.cpp $(API) $(CORE)
-	$(call say,LD) $(CXX) -std=c++17 -O2 -Wall -Wextra -I. $(LDFLAGS) -o $@ $^ $(LIBS.api) $(LIBS.core)
-
+	$(LINK) $(LIBS.tests) $(LIBS.api) $(LIBS.core)
 $(BUILD)/http: $(call objects,tests/*.c tests/http/*.c) $(CORE)
-	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests) $(LIBS.core)
-
+	$(LINK) $(LIBS.tests) $(LIBS.core)
 $(BUILD)/conformance: $(HARNESS) $(call objects,tests/conformance/*.c)
-	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.tests)
-
+	$(LINK) $(LIBS.tests)
 $(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(API) $(CORE)
-	$(call say,LD) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS.api) $(LIBS.core)
-
+	$(LINK) $(LIBS.api) $(LIBS.core)
 $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(API) $(CORE)
-	$(call say,LD) $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS.api) $(LIBS.core)
+	$(LINK) -fsanitize=fuzzer $(LIBS.api) $(LIBS.core)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -157,6 +124,9 @@ $(BUILD)/core/kernels/avx2.o: CFLAGS += -mavx2 -mfma
 $(patsubst %,$(BUILD)/api/%.o,png huffman encode_png encode_data): CFLAGS += -O3
 $(BUILD)/api/floats_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl
 
+# Embedded files, which the compiler does not see as included.
+$(BUILD)/core/filters.o: core/learned96.i8
+$(BUILD)/api/sample.o: api/cat.png
 # The page as it is embedded: compressed now, and a digest for ETag.
 ASSETS := $(filter-out %.md,$(wildcard server/web/*)) api/openapi.json
 WEB    := $(BUILD)/web
@@ -176,6 +146,7 @@ GUEST.fuzz := $(GUEST.asan) -enable-trivial-auto-var-init-zero-knowing-it-will-b
 $(BUILD)/api/stb.o: CFLAGS += -ftrivial-auto-var-init=zero -fwrapv $(GUEST.$(MODE)) -w
 
 help: ## say this
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+-include tests/bench/bench.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,26 @@
+# Measurements and the long proofs, with the rivals that only they link. Part of the Makefile.
+DEPS.codecs := $(DEPS.build) g++ libspng-dev
+
+.PHONY: bench bench-codecs exhaustive
+bench: installed-build ## layers against oneDNN and im2col; LAYERS=file.csv, JSON=1
+	@$(BUILDING) $(BUILD)/bench_conv
+	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BUILD)/bench_conv $(LAYERS)
+
+bench-codecs: installed-codecs ## numbers and PNG against cJSON, sprintf, stb, libspng, libdeflate
+	@$(BUILDING) $(BUILD)/bench_codecs
+	@$(BUILD)/bench_codecs
+
+exhaustive: installed-codecs ## all 2^32 floats as text and back (minutes); STEP=1000 a sample
+	@$(BUILDING) $(BUILD)/exhaustive
+	@$(BUILD)/exhaustive $(STEP)
+
+# oneDNN is a rival where it is installed (libdnnl-dev), never a part of the daemon.
+$(BUILD)/bench_conv: $(filter-out %_codecs.o,$(call objects,tests/bench/*.c)) $(CORE)
+	$(LINK) $(LIBS.core) $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
+$(BUILD)/bench_codecs: $(BUILD)/tests/bench/bench_codecs.o $(API) $(CORE)
+	$(LINK) -lspng $(LIBS.api) $(LIBS.core)
+$(BUILD)/tests/bench/%.o: CFLAGS += -O3
+
+$(BUILD)/exhaustive: tests/exhaustive/floats.cpp $(API) $(CORE)
+	$(call say,LD) $(CXX) -std=c++17 -O2 -Wall -Wextra -I. $(LDFLAGS) -o $@ $^ $(LIBS.api) $(LIBS.core)
+
