@@ -4,6 +4,7 @@
 #include "core/checked.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@ struct arena_cache {
     pthread_mutex_t lock;
     struct block *blocks; /* the latest first */
     size_t total, keep;
+    atomic_size_t used; /* charged bytes of all arenas */
+    size_t most;
 };
 
 struct arena {
@@ -27,17 +30,38 @@ struct arena {
     struct block *blocks;      /* the newest first; only it has free space */
     size_t used;               /* in the newest block */
     size_t total, peak, limit; /* charged bytes over all blocks */
+    bool starved;
 };
 
-struct arena_cache *arena_cache_create(size_t keep)
+struct arena_cache *arena_cache_create(size_t keep, size_t most)
 {
     struct arena_cache *cache = calloc(1, sizeof *cache);
 
     if (cache) {
         pthread_mutex_init(&cache->lock, NULL);
         cache->keep = keep;
+        cache->most = most;
     }
     return cache;
+}
+
+size_t arena_cache_used(struct arena_cache *cache)
+{
+    return atomic_load(&cache->used);
+}
+
+static bool charge(struct arena_cache *cache, size_t size)
+{
+    if (!cache || atomic_fetch_add(&cache->used, size) + size <= cache->most)
+        return true;
+    atomic_fetch_sub(&cache->used, size);
+    return false;
+}
+
+static void discharge(struct arena_cache *cache, size_t size)
+{
+    if (cache)
+        atomic_fetch_sub(&cache->used, size);
 }
 
 static void free_list(struct block *block)
@@ -121,6 +145,7 @@ static void drop_newest(struct arena *arena)
 
     arena->blocks = block->next;
     arena->total -= block->charged;
+    discharge(arena->cache, block->charged);
     if (arena->cache && block->size >= BIG)
         cache_give(arena->cache, block);
     else
@@ -140,6 +165,8 @@ static struct block *block_create(struct arena *arena, size_t size)
 {
     struct block *block = NULL;
 
+    if (!charge(arena->cache, size))
+        return NULL;
     if (arena->cache && size >= BIG)
         block = cache_take(arena->cache, size);
     if (block)
@@ -147,6 +174,8 @@ static struct block *block_create(struct arena *arena, size_t size)
     block = aligned_alloc(ALIGN, sizeof *block + size);
     if (block)
         block->size = size;
+    else
+        discharge(arena->cache, size);
     return block;
 }
 
@@ -156,8 +185,13 @@ static bool grow(struct arena *arena, size_t need)
     size_t charged = need < SMALL && left >= SMALL ? SMALL : need;
     struct block *block;
 
-    if (charged > left || !(block = block_create(arena, charged)))
+    if (charged > left)
         return false;
+    block = block_create(arena, charged);
+    if (!block) {
+        arena->starved = true;
+        return false;
+    }
     block->charged = charged;
     block->next = arena->blocks;
     arena->blocks = block;
@@ -200,6 +234,11 @@ void arena_restore(struct arena *arena, struct arena_mark mark)
     while (arena->blocks != mark.block)
         drop_newest(arena);
     arena->used = mark.used;
+}
+
+bool arena_starved(const struct arena *arena)
+{
+    return arena->starved;
 }
 
 size_t arena_used(const struct arena *arena)

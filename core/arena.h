@@ -5,10 +5,12 @@
 
 struct arena;
 
-/* Big blocks kept warm between requests, since fresh pages cost more than a small convolution.
- * Any thread. Holds at most `keep` bytes; destroyed after the arenas that use it. */
+/* What arenas share: big blocks kept warm between requests, since fresh pages cost more than a
+ * small convolution, at most `keep` bytes of them; and the bytes that all arenas together may
+ * hold, at most `most`. Any thread. Destroyed after the arenas that use it. */
 struct arena_cache;
-struct arena_cache *arena_cache_create(size_t keep); /* NULL when out of memory */
+struct arena_cache *arena_cache_create(size_t keep, size_t most); /* NULL when out of memory */
+size_t arena_cache_used(struct arena_cache *cache);               /* bytes held by arenas now */
 void arena_cache_destroy(struct arena_cache *cache);
 
 /* A limit in bytes over all of the arena's blocks. cache may be NULL. NULL when out of memory. */
@@ -28,6 +30,9 @@ struct arena_mark {
 };
 struct arena_mark arena_save(const struct arena *arena);
 void arena_restore(struct arena *arena, struct arena_mark mark);
+
+/* NULL was given because of others, not of this arena's own limit: later it may go. */
+bool arena_starved(const struct arena *arena);
 
 size_t arena_used(const struct arena *arena); /* bytes held now, against the limit */
 size_t arena_peak(const struct arena *arena); /* the most that was ever held */

@@ -13,6 +13,7 @@ struct service {
     const struct config *config;
     struct limits limits;
     struct pool *pool;
+    struct arena_cache *memory; /* of all requests together */
     struct log log;
     const char *guide, *url; /* the text at / for curl; http://127.0.0.1:8080 */
     bool loopback;           /* reached from this machine only */
@@ -35,9 +36,9 @@ struct exchange {
     const char *accept_encoding, *if_none_match; /* "" when absent */
     const struct asset *asset;                   /* the reply is a file of the page: */
     bool gzip;                                   /* compressed */
-    double began_ms;  /* the request's first byte */
-    atomic_bool stop; /* give up: */
-    atomic_int why;   /* ERR_DEADLINE, ERR_GONE or ERR_DRAINING */
+    double began_ms;                             /* the request's first byte */
+    atomic_bool stop;                            /* give up: */
+    atomic_int why;                              /* ERR_DEADLINE, ERR_GONE or ERR_DRAINING */
     _Atomic(double) deadline_ms;
     bool answered;
 
@@ -49,3 +50,4 @@ struct exchange {
 /* Handler, its problem if it fails, its times. Any thread. */
 void exchange_answer(struct exchange *exchange);
 void exchange_refuse(struct exchange *exchange, const struct error *err);
+bool exchange_starved(struct error *err); /* false, as fail() is */

@@ -212,8 +212,9 @@ static bool check_load(struct peer *peer, struct error *err)
     if (peer->exchange.route && peer->exchange.route->thread == ON_A_WORKER &&
         jobs_full(peer->http->jobs))
         return busy(err);
-    peer->exchange.arena = arena_create(peer->http->service->limits.memory);
-    return peer->exchange.arena || fail(err, ERR_BUSY, "", "the server is out of memory");
+    peer->exchange.arena =
+        arena_create_cached(peer->http->service->limits.memory, peer->http->service->memory);
+    return peer->exchange.arena || exchange_starved(err);
 }
 
 /* The head is complete: all that can be decided before the body is decided here. */
@@ -267,7 +268,10 @@ static bool make_room(struct peer *peer, size_t more, struct error *err)
         room = limit;
     body = arena_alloc(peer->exchange.arena, room + 2 * BODY_SLACK, 1);
     if (!body)
-        return fail(err, ERR_TOO_LARGE, "", "the body is over the memory for one request");
+        return arena_starved(peer->exchange.arena)
+                   ? exchange_starved(err)
+                   : fail(err, ERR_TOO_LARGE, "",
+                          "the body is over the memory for one request (--memory)");
     memset(body, 0, BODY_SLACK);
     if (have)
         memcpy(body + BODY_SLACK, peer->body, have);

@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILES_BESIDES_CONNECTIONS = 64 };
+enum {
+    FILES_BESIDES_CONNECTIONS = 64,
+    WARM_MOST = 256 << 20 /* bytes kept between requests */
+};
 
 static void block_signals(void)
 {
@@ -53,35 +56,29 @@ static void announce(const struct service *service)
     fflush(stdout);
 }
 
+/* The pool is drained before the jobs that its tasks look at are gone. */
 static int serve_on(struct service *service, int listener)
 {
     struct error err;
-    struct http *http;
-    bool whole;
+    struct http *http = http_start(service, listener, &err);
+    bool whole = false;
 
-    if (!conv_self_test(&err))
-        return complain(err.detail, 1);
-    service->pool = pool_start((int)service->config->workers,
-                               (int)(service->config->queue + service->config->workers));
-    if (!service->pool)
-        return complain("cannot start the workers; lower --workers", 1);
-    http = http_start(service, listener, &err);
     if (http) {
         announce(service);
         whole = http_serve(http);
-        pool_drain(service->pool);
-        http_stop(http);
     } else {
         complain(err.detail, 1);
-        whole = false;
-        pool_drain(service->pool);
     }
+    pool_drain(service->pool);
+    if (http)
+        http_stop(http);
     pool_destroy(service->pool);
     return whole ? 0 : 1;
 }
 
 static int serve(struct config *config)
 {
+    size_t warm = config->memory / 4 < WARM_MOST ? config->memory / 4 : WARM_MOST;
     struct service service = {
         .config = config,
         .limits = { config->max_pixels, config->max_output, config->max_macs, config->memory },
@@ -93,16 +90,21 @@ static int serve(struct config *config)
 
     block_signals();
     fit_files(config, &service.log);
+    if (!conv_self_test(&err))
+        return complain(err.detail, 1);
     listener = listen_open(config->listen, url, &err);
     if (listener < 0)
         return complain(err.detail, err.code == ERR_PARAMETER ? 2 : 3);
-    guide = guide_write(url);
-    if (!guide)
-        return complain("out of memory", 1);
-    service.guide = guide;
     service.url = url;
     service.loopback = listen_is_loopback(listener);
-    status = serve_on(&service, listener);
+    service.guide = guide = guide_write(url);
+    service.memory = arena_cache_create(warm, config->memory);
+    service.pool = pool_start((int)config->workers, (int)(config->queue + config->workers));
+    if (guide && service.memory && service.pool)
+        status = serve_on(&service, listener);
+    else
+        status = complain("cannot start its threads; lower --workers", 1);
+    arena_cache_destroy(service.memory);
     free(guide);
     return status;
 }

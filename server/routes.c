@@ -318,6 +318,12 @@ void exchange_refuse(struct exchange *exchange, const struct error *err)
     exchange->answered = true;
 }
 
+bool exchange_starved(struct error *err)
+{
+    return fail(err, ERR_BUSY, "",
+                "other requests hold the memory (--memory); try again when they are done");
+}
+
 void exchange_answer(struct exchange *exchange)
 {
     struct error err;
@@ -330,5 +336,7 @@ void exchange_answer(struct exchange *exchange)
     }
     if (err.code == ERR_DEADLINE)
         give_up(exchange, &err);
+    if (err.code == ERR_TOO_LARGE && arena_starved(exchange->arena))
+        exchange_starved(&err);
     exchange_refuse(exchange, &err);
 }

@@ -331,3 +331,30 @@ TEST(connections_over_the_cap_are_told_so_and_the_next_ones_are_served)
     assert_int_equal(http_call(daemon, &(struct call){ .path = "/livez" })->status, 200);
     assert_int_equal(daemon_stop(daemon), 0);
 }
+
+/* Each of them needs over 50 MB; two at a time do not fit, and which ones are turned away is chance. */
+TEST(requests_over_the_memory_of_all_together_are_503_and_the_next_ones_are_served)
+{
+    struct daemon *daemon =
+        daemon_start("--memory", "80MiB", "--workers", "2", "--log-level", "off");
+    const char *body = "{\"image\":{\"sample\":\"noise\",\"size\":512},\"weights\":{\"random\":"
+                       "{\"seed\":1}},\"out_channels\":50,\"kernel_size\":3,\"data\":\"none\"}";
+    struct answer *answers[12];
+    int done = 0, starved = 0;
+
+    for (int round = 0; round < 10 && !(done && starved); round++) {
+        parallel(daemon, 12, body, answers);
+        for (int i = 0; i < 12; i++)
+            if (answers[i]->status == 200) {
+                done++;
+            } else {
+                assert_problem(answers[i], 503, "busy", "", "--memory");
+                assert_in_range(atoi(answer_header(answers[i], "Retry-After")), 1, 60);
+                starved++;
+            }
+    }
+    assert_true(done && starved);
+    parallel(daemon, 1, body, answers);
+    assert_int_equal(answers[0]->status, 200);
+    assert_int_equal(daemon_stop(daemon), 0);
+}

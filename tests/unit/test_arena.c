@@ -59,7 +59,7 @@ TEST(a_mark_gives_back_all_that_came_after_it)
 
 TEST(big_blocks_come_back_warm_and_the_cache_keeps_its_bound)
 {
-    struct arena_cache *cache = arena_cache_create(8 << 20);
+    struct arena_cache *cache = arena_cache_create(8 << 20, SIZE_MAX);
 
     for (int round = 0; round < 2; round++) {
         struct arena *arena = arena_create_cached(64 << 20, cache);
@@ -71,5 +71,24 @@ TEST(big_blocks_come_back_warm_and_the_cache_keeps_its_bound)
         assert_non_null(arena_alloc(arena, 1, 20 << 20)); /* over the cache's bound: freed */
         arena_destroy(arena);
     }
+    arena_cache_destroy(cache);
+}
+
+TEST(arenas_of_one_cache_share_its_bytes_and_say_whose_limit_it_was)
+{
+    struct arena_cache *cache = arena_cache_create(0, 10 << 20);
+    struct arena *one = arena_create_cached(8 << 20, cache);
+    struct arena *other = arena_create_cached(8 << 20, cache);
+
+    assert_non_null(arena_alloc(one, 1, 6 << 20));
+    assert_null(arena_alloc(one, 1, 6 << 20));
+    assert_false(arena_starved(one)); /* its own limit */
+    assert_null(arena_alloc(other, 1, 6 << 20));
+    assert_true(arena_starved(other));
+    assert_int_equal(arena_cache_used(cache), 6 << 20);
+    arena_destroy(one);
+    assert_non_null(arena_alloc(other, 1, 6 << 20));
+    arena_destroy(other);
+    assert_int_equal(arena_cache_used(cache), 0);
     arena_cache_destroy(cache);
 }
