@@ -33,16 +33,21 @@ struct arena {
     bool starved;
 };
 
-struct arena_cache *arena_cache_create(size_t keep, size_t most)
+struct arena_cache *arena_cache_create(size_t keep)
 {
     struct arena_cache *cache = calloc(1, sizeof *cache);
 
     if (cache) {
         pthread_mutex_init(&cache->lock, NULL);
         cache->keep = keep;
-        cache->most = most;
+        cache->most = SIZE_MAX;
     }
     return cache;
+}
+
+void arena_cache_limit(struct arena_cache *cache, size_t most)
+{
+    cache->most = most;
 }
 
 size_t arena_cache_used(struct arena_cache *cache)

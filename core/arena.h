@@ -6,11 +6,12 @@
 struct arena;
 
 /* What arenas share: big blocks kept warm between requests, since fresh pages cost more than a
- * small convolution, at most `keep` bytes of them; and the bytes that all arenas together may
- * hold, at most `most`. Any thread. Destroyed after the arenas that use it. */
+ * small convolution, at most `keep` bytes of them; and a limit to what all arenas together
+ * may hold. Any thread. Destroyed after the arenas that use it. */
 struct arena_cache;
-struct arena_cache *arena_cache_create(size_t keep, size_t most); /* NULL when out of memory */
-size_t arena_cache_used(struct arena_cache *cache);               /* bytes held by arenas now */
+struct arena_cache *arena_cache_create(size_t keep);            /* NULL when out of memory */
+void arena_cache_limit(struct arena_cache *cache, size_t most); /* none until then */
+size_t arena_cache_used(struct arena_cache *cache);             /* bytes held by arenas now */
 void arena_cache_destroy(struct arena_cache *cache);
 
 /* A limit in bytes over all of the arena's blocks. cache may be NULL. NULL when out of memory. */

@@ -98,8 +98,10 @@ static int serve(struct config *config)
     service.url = url;
     service.loopback = listen_is_loopback(listener);
     service.guide = guide = guide_write(url);
-    service.memory = arena_cache_create(warm, config->memory);
+    service.memory = arena_cache_create(warm);
     service.pool = pool_start((int)config->workers, (int)(config->queue + config->workers));
+    if (service.memory)
+        arena_cache_limit(service.memory, config->memory);
     if (guide && service.memory && service.pool)
         status = serve_on(&service, listener);
     else

@@ -59,7 +59,7 @@ TEST(a_mark_gives_back_all_that_came_after_it)
 
 TEST(big_blocks_come_back_warm_and_the_cache_keeps_its_bound)
 {
-    struct arena_cache *cache = arena_cache_create(8 << 20, SIZE_MAX);
+    struct arena_cache *cache = arena_cache_create(8 << 20);
 
     for (int round = 0; round < 2; round++) {
         struct arena *arena = arena_create_cached(64 << 20, cache);
@@ -76,9 +76,11 @@ TEST(big_blocks_come_back_warm_and_the_cache_keeps_its_bound)
 
 TEST(arenas_of_one_cache_share_its_bytes_and_say_whose_limit_it_was)
 {
-    struct arena_cache *cache = arena_cache_create(0, 10 << 20);
+    struct arena_cache *cache = arena_cache_create(0);
     struct arena *one = arena_create_cached(8 << 20, cache);
     struct arena *other = arena_create_cached(8 << 20, cache);
+
+    arena_cache_limit(cache, 10 << 20);
 
     assert_non_null(arena_alloc(one, 1, 6 << 20));
     assert_null(arena_alloc(one, 1, 6 << 20));
