@@ -58,6 +58,19 @@ bool decode_npy_numbers(struct decoder *d, const struct npy *npy, const char *fi
     return true;
 }
 
+/* A layer's file holds weight and bias; of any other the only tensor is taken. */
+static bool from_safetensors(struct decoder *d, struct bytes file, const char *field,
+                             struct numbers *numbers)
+{
+    const char *usual = !strcmp(field, "bias") ? "bias" : "weight";
+    struct error other;
+    struct npy npy;
+
+    return (safetensors_read(file, usual, &npy, &other) ||
+            safetensors_read(file, NULL, &npy, d->err)) &&
+           decode_npy_numbers(d, &npy, field, numbers);
+}
+
 bool decode_numbers_file(struct decoder *d, struct bytes file, const char *field,
                          struct numbers *numbers)
 {
@@ -68,8 +81,7 @@ bool decode_numbers_file(struct decoder *d, struct bytes file, const char *field
     case MEDIA_NPY:
         return npy_read(file, field, &npy, d->err) && decode_npy_numbers(d, &npy, field, numbers);
     case MEDIA_SAFETENSORS:
-        return safetensors_read(file, NULL, &npy, d->err) &&
-               decode_npy_numbers(d, &npy, field, numbers);
+        return from_safetensors(d, file, field, numbers);
     case MEDIA_JSON:
         item = json_parse(file, &d->json, d->arena, d->err);
         if (item)

@@ -1,6 +1,8 @@
 /* Filters meet the picture: 2-D kernels are spread over its channels, scale, normalize and flip
  * are folded in (in double, rounded once), the biases are made, and the ranges resolved. Core
  * knows none of these. */
+#include "api/image.h"
+#include "api/npy.h"
 #include "api/weights.h"
 
 #include <stdio.h>
@@ -158,6 +160,16 @@ static double full_scale(const struct convolve_request *r)
     return r->picture.count ? most * (double)r->fields.input_scale : 1;
 }
 
+/* The weights' file may hold the layer's bias too. */
+static bool has_bias(struct bytes file)
+{
+    struct error unread;
+    struct npy npy;
+
+    return file.data && media_sniff(file) == MEDIA_SAFETENSORS &&
+           safetensors_read(file, "bias", &npy, &unread);
+}
+
 static bool given_bias(struct decoder *d, struct numbers *bias)
 {
     const cJSON *item = d->item[P_bias];
@@ -167,7 +179,7 @@ static bool given_bias(struct decoder *d, struct numbers *bias)
     if (d->bias.data)
         return decode_numbers_file(d, d->bias, "bias", bias);
     if (!item)
-        return true;
+        return !has_bias(d->weights) || decode_numbers_file(d, d->weights, "bias", bias);
     if (!cJSON_IsNumber(item))
         return decode_numbers(d, item, "bias", bias);
     if (!(item->valuedouble >= -1e30 && item->valuedouble <= 1e30))

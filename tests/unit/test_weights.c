@@ -77,6 +77,42 @@ TEST(weights_have_a_shape_beside_data_or_base64_or_come_as_npy)
                    "npy, safetensors or JSON");
 }
 
+/* A form with a picture and this safetensors file of six floats, 1 to 6. */
+static bool send_safetensors(const char *header)
+{
+    static const float numbers[] = { 1, 2, 3, 4, 5, 6 };
+    static char body[2048];
+    uint64_t size = strlen(header);
+    char *at = body;
+
+    at += sprintf(at, "--AB\r\nContent-Disposition: form-data; name=image\r\n\r\n[[1,2],[3,4]]\r\n"
+                      "--AB\r\nContent-Disposition: form-data; name=weights; filename=w\r\n\r\n");
+    memcpy(at, &size, sizeof size);
+    memcpy(at + sizeof size, header, size);
+    memcpy(at + sizeof size + size, numbers, sizeof numbers);
+    at += sizeof size + size + sizeof numbers;
+    at += sprintf(at, "\r\n--AB--\r\n");
+    return decode_bytes("multipart/form-data; boundary=AB", "",
+                        (struct bytes){ body, (size_t)(at - body) });
+}
+
+TEST(a_safetensors_file_holds_the_weights_and_perhaps_the_bias)
+{
+    assert_decodes(send_safetensors("{\"conv1\":{\"dtype\":\"F32\",\"shape\":[3,1,1,2],"
+                                    "\"data_offsets\":[0,24]}}"));
+    assert_shape(3, 1, 1, 2);
+    assert_null(request.inputs.bias);
+    assert_decodes(send_safetensors("{\"bias\":{\"dtype\":\"F32\",\"shape\":[2],"
+                                    "\"data_offsets\":[0,8]},\"weight\":{\"dtype\":\"F32\","
+                                    "\"shape\":[2,1,1,2],\"data_offsets\":[8,24]}}"));
+    assert_shape(2, 1, 1, 2);
+    assert_true(weight(0) == 3 && request.inputs.bias[1] == 2);
+    assert_refuses(send_safetensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],"
+                                    "\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\","
+                                    "\"shape\":[2,1,1,2],\"data_offsets\":[8,24]}}"),
+                   ERR_PARAMETER, "weights", "a, b");
+}
+
 TEST(weight_layouts_are_turned_into_oihw)
 {
     /* O 1, I 2, H 1, W 3: the number of weight [i][x] is 10 i + x. */
