@@ -122,6 +122,7 @@ $(BUILD)/core/kernels/avx512.o: CFLAGS += -mavx512f
 $(BUILD)/core/kernels/avx2.o: CFLAGS += -mavx2 -mfma
 # Loops over pixels and numbers that the compiler turns into vectors at -O3 only.
 $(patsubst %,$(BUILD)/api/%.o,png huffman encode_png encode_data): CFLAGS += -O3
+$(BUILD)/api/base64_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vbmi
 $(BUILD)/api/floats_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl
 
 # Embedded files, which the compiler does not see as included.

@@ -67,8 +67,6 @@ void warnings_encode(struct json *json, const struct warnings *warnings);
 enum { LAYER_BOUND = 4096, WARNINGS_BOUND = MAX_WARNINGS * 240 * 6 };
 
 /* explain.c: one output value taken apart. */
-bool explain_check(const struct convolve_request *request, const struct conv_plan *plan,
-                   struct error *err);
 size_t explain_bound(const struct convolve_request *request, const struct conv_plan *plan);
 bool explain_encode(struct json *json, const struct convolve_request *request,
                     const struct conv_plan *plan, const float *output, struct arena *arena,

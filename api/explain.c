@@ -1,36 +1,9 @@
-/* One number of the output taken apart: its window, the weights, their products, the sum. */
+/* One number of the output taken apart: its window, the weights, their products, the sum. The points
+ * are inside the maps: convolve_admit() has seen to it. */
 #include "api/encode.h"
 #include "api/floats.h"
 
-#include <math.h>
 #include <string.h>
-
-static bool check_index(const char *name, int value, int count, struct error *err)
-{
-    if (value >= 0 && value < count)
-        return true;
-    fail(err, ERR_PARAMETER, "explain", "explain asks for %s = %d; this layer's maps have 0 to %d",
-         name, value, count - 1);
-    err->ranged = true;
-    err->value = value;
-    err->max = count - 1;
-    return false;
-}
-
-bool explain_check(const struct convolve_request *request, const struct conv_plan *plan,
-                   struct error *err)
-{
-    for (int i = 0; i < request->explain_count; i++) {
-        const struct explain_point *point = request->explain + i;
-
-        if (!check_index("n", point->n, plan->maps.count, err) ||
-            !check_index("k", point->k, plan->maps.channels, err) ||
-            !check_index("y", point->y, plan->maps.height, err) ||
-            !check_index("x", point->x, plan->maps.width, err))
-            return false;
-    }
-    return true;
-}
 
 size_t explain_bound(const struct convolve_request *request, const struct conv_plan *plan)
 {

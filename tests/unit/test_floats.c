@@ -429,12 +429,21 @@ TEST(base64_that_is_not_canonical_is_refused)
                                          "====",     "Zh==",    "Zm9=",     "Zm9v=", "Z===",
                                          "Zg==Zg==", "Zm 9",    "Zm9v\n",   "Zm9-",  "Zm9_",
                                          "Zm8=Zm9v", "\xffm9v", "Zm9vZg=a", "Z=9v",  "Zm=v" };
-    unsigned char out[64];
+    unsigned char out[64], buffer[240];
     size_t size;
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         if (base64_read(wrong[i], strlen(wrong[i]), out, &size))
             fail_msg("%s is read", wrong[i]);
+    for (int at = 0; at < 320; at++) { /* every place of a long text, which vectors read */
+        char text[321];
+
+        memset(text, 'A', 320);
+        for (int i = 0; i < 5; i++) {
+            text[at] = "=\xc1-_\n"[i];
+            assert_false(base64_read(text, 320, buffer, &size) && !(at == 319 && i == 0));
+        }
+    }
     for (int c = 0; c < 256; c++) /* every byte at every place of two groups */
         for (int at = 0; at < 8; at++) {
             char text[9] = "QUJDREVG";
