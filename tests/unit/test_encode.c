@@ -285,7 +285,6 @@ TEST(stats_leave_out_what_is_no_number_and_count_it)
 TEST(only_the_maps_that_were_asked_for_come_back)
 {
     struct layer layer;
-    struct error err;
     cJSON *json;
 
     layer_create(&layer, (struct shape){ 2, 1, 2, 2 }, 4, 2, 1);
@@ -312,7 +311,6 @@ TEST(explain_takes_a_number_apart_and_it_is_the_reply_s)
     struct layer layer;
     cJSON *json, *point, *window, *weights, *products;
     double sum = 0;
-    struct error err;
 
     layer_create(&layer, (struct shape){ 2, 3, 9, 8 }, 4, 3, 1);
     layer.request.inputs.bias = (float[]){ 1, 2, 0.5f, 4 };
