@@ -6,7 +6,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct limits limits = { .pixels = 1 << 18, .memory = 64 << 20 };
+    static const struct limits limits = { .pixels = 1 << 14, .memory = 64 << 20 };
     struct arena *arena = arena_create(limits.memory);
     struct bytes file = { (const char *)data, size };
     struct fields fields = { .input_scale = 1, .std = { 1, 1, 1, 1 } };
