@@ -199,14 +199,14 @@ static bool filter_one(const char *id, struct arena *arena, struct reply *reply,
         begin(&json, ENTRY_SIZE + shape_count(bank.shape) * FLOAT_TEXT + FLOATS_SLACK, arena, err);
     if (!buffer)
         return false;
-    if (bank.data)
-        bank_encode(&json, &bank);
-    else
+    if (!bank.data && generator) { /* random: its shape is the request's */
         generator_encode(&json, generator);
-    if (generator && bank.data)
-        parameters_encode(&json, id);
-    if (bank.data)
+    } else {
+        bank_encode(&json, &bank);
+        if (generator)
+            parameters_encode(&json, id);
         json_floats(&json, "data", bank.data, shape_count(bank.shape));
+    }
     json_close(&json, '}');
     return reply_json(&json, buffer, reply, err);
 }
@@ -283,7 +283,6 @@ static bool sample_one(const char *id, const char *query, struct arena *arena, s
                        struct error *err)
 {
     const struct limits limits = { .pixels = (size_t)SAMPLE_SIZE_MAX * SAMPLE_SIZE_MAX };
-    struct picture_info info;
     struct pixels pixels;
     struct bytes file;
     struct png png;
@@ -291,7 +290,7 @@ static bool sample_one(const char *id, const char *query, struct arena *arena, s
 
     if (!read_size(query, &size, err))
         return false;
-    if (!sample_pixels(id, size, &limits, arena, &pixels, &info, err))
+    if (!sample_pixels(id, size, &limits, arena, &pixels, err))
         return err->code == ERR_PARAMETER ? not_found("sample", id, sample_nearest(id), err)
                                           : false;
     png = (struct png){ pixels.width, pixels.height, pixels.channels, 8, 6, pixels.data };

@@ -229,8 +229,10 @@ static bool use_sample(struct decoder *d, const char *id, int size)
     struct picture_info info;
     struct pixels pixels;
 
-    return sample_pixels(id, size, d->limits, d->arena, &pixels, &info, d->err) &&
-           add_picture(d, &pixels, &info, 0, 1);
+    if (!sample_pixels(id, size, d->limits, d->arena, &pixels, d->err))
+        return false;
+    info = image_info(&pixels, "sample");
+    return add_picture(d, &pixels, &info, 0, 1);
 }
 
 static bool decode_sample(struct decoder *d, const cJSON *object)

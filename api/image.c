@@ -138,6 +138,16 @@ static bool decode(struct image_job *job, const char **format)
     }
 }
 
+struct picture_info image_info(const struct pixels *pixels, const char *format)
+{
+    return (struct picture_info){ .count = 1,
+                                  .width = pixels->width,
+                                  .height = pixels->height,
+                                  .channels = pixels->channels,
+                                  .depth = pixels->depth,
+                                  .format = format };
+}
+
 bool image_decode(struct bytes file, const struct limits *limits, struct arena *arena,
                   struct pixels *pixels, struct picture_info *info, struct error *err)
 {
@@ -149,9 +159,7 @@ bool image_decode(struct bytes file, const struct limits *limits, struct arena *
         *pixels = (struct pixels){ 0 };
         return false;
     }
-    *info = (struct picture_info){
-        1, pixels->width, pixels->height, pixels->channels, pixels->depth, format
-    };
+    *info = image_info(pixels, format);
     return true;
 }
 

@@ -34,6 +34,8 @@ struct pixels {
 bool image_decode(struct bytes file, const struct limits *limits, struct arena *arena,
                   struct pixels *pixels, struct picture_info *info, struct error *err);
 
+struct picture_info image_info(const struct pixels *pixels, const char *format);
+
 /* Channels after image_planes(): auto drops alpha, so 2 become 1 and 4 become 3. */
 int image_channels(const struct pixels *pixels, enum channels want);
 

@@ -73,8 +73,13 @@ static bool read_header(struct bmp *bmp)
 /* The field's bits as 0 to 255, rounded. */
 static uint8_t field(uint32_t pixel, uint32_t mask)
 {
-    uint64_t most = mask / (mask & -mask), bits = (pixel & mask) / (mask & -mask);
+    uint32_t lowest = mask & -mask;
+    uint64_t most, bits;
 
+    if (!lowest) /* read_masks() lets none through; for those who only see this function */
+        return 0;
+    most = mask / lowest;
+    bits = (pixel & mask) / lowest;
     return (uint8_t)((bits * 255 + most / 2) / most);
 }
 

@@ -97,7 +97,8 @@ static void size_components(struct jpeg *jpeg, unsigned h_max, unsigned v_max)
         jpeg->component[c].blocks_down = divide_up(down, 8);
         memset(jpeg->component[c].sent, -1, sizeof jpeg->component[c].sent);
     }
-    jpeg->mcus = divide_up(jpeg->width, 8 * h_max) * divide_up(jpeg->height, 8 * v_max);
+    jpeg->mcus =
+        divide_up(jpeg->width, (size_t)8 * h_max) * divide_up(jpeg->height, (size_t)8 * v_max);
 }
 
 static bool read_frame(struct jpeg *jpeg, unsigned marker, struct bytes body)

@@ -57,7 +57,7 @@ static bool read_palette(struct png *png, struct bytes body)
     if (body.size == 0 || body.size % 3 || body.size > 768 || png->palette_size)
         return BAD("the PNG's palette of %zu bytes is damaged", body.size);
     png->palette_size = (unsigned)body.size / 3;
-    for (unsigned i = 0; i < png->palette_size; i++) {
+    for (size_t i = 0; i < png->palette_size; i++) {
         memcpy(png->palette[i], body.data + 3 * i, 3);
         png->palette[i][3] = 255;
     }

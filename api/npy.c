@@ -90,7 +90,7 @@ static bool take_descr(struct reader *r)
     static const char *const known[] = { "b1", "u1", "i1", "u2", "i2", "u4",
                                          "i4", "u8", "i8", "f2", "f4", "f8" };
     struct npy *npy = r->npy;
-    char text[8];
+    char text[8] = "";
 
     if (!take_text(r, text, sizeof text) || !text[0] || !strchr("<>|=", text[0]))
         return false;
@@ -207,7 +207,7 @@ char *npy_header(char *out, const size_t *dims, int rank)
     length += snprintf(dict + length, sizeof dict - (size_t)length, "), }");
     total = (10 + length + 1 + 63) / 64 * 64;
     memset(out, ' ', (size_t)total);
-    memcpy(out, "\x93NUMPY\1\0", 8);
+    memcpy(out, "\x93NUMPY\1\0", 8); /* NOLINT: not a string */
     out[8] = (char)((total - 10) & 255);
     out[9] = (char)((total - 10) >> 8);
     memcpy(out + 10, dict, (size_t)length);
@@ -266,7 +266,7 @@ static float item_float(const struct npy *npy, const uint8_t *item)
 
 void npy_floats(const struct npy *npy, float *out)
 {
-    size_t index[MAX_RANK] = { 0 }, steps[MAX_RANK], step = 1;
+    size_t index[MAX_RANK] = { 0 }, steps[MAX_RANK] = { 0 }, step = 1;
     const uint8_t *data = npy->data;
 
     if (npy->kind == 'f' && npy->item_size == 4 && !npy->big_endian && !npy->fortran) {

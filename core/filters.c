@@ -219,7 +219,7 @@ static bool learned_bank(struct bank *bank, struct arena *arena, struct error *e
         float scale;
 
         for (int i = 0; i < EACH; i++)
-            squares += from[i] * from[i];
+            squares += (int64_t)from[i] * from[i];
         scale = squares ? (float)(1 / sqrt((double)squares)) : 0; /* an empty filter stays empty */
         for (int c = 0; c < C; c++)
             for (int i = 0; i < F * F; i++)

@@ -103,7 +103,8 @@ bool bank_gaussian(int size, float sigma, struct bank *bank, struct arena *arena
         !draft_begin(&draft, bank, 1, arena, err))
         return false;
     for (int i = 0; i < size * size; i++) {
-        double x = i % size - middle, y = i / size - middle;
+        int row = i / size;
+        double x = i % size - middle, y = row - middle;
 
         draft.kernel[i] = decay((x * x + y * y) / (2 * width * width));
     }
@@ -126,7 +127,8 @@ bool bank_log(int size, float sigma, struct bank *bank, struct arena *arena, str
         !draft_begin(&draft, bank, 1, arena, err))
         return false;
     for (int i = 0; i < size * size; i++) {
-        double x = i % size - middle, y = i / size - middle;
+        int row = i / size;
+        double x = i % size - middle, y = row - middle;
         double r = (x * x + y * y) / (2.0 * sigma * sigma);
 
         draft.kernel[i] = (1 - r) * decay(r);
@@ -194,7 +196,8 @@ static void draw_gabor(const struct gabor *g, double turns, double octave, doubl
     double sigma = g->sigma * octave, sum = 0, mean = 0, squares = 0;
 
     for (int i = 0; i < count; i++) {
-        double x = i % g->size - middle, y = middle - i / g->size; /* NOLINT: whole rows */
+        int row = i / g->size;
+        double x = i % g->size - middle, y = middle - row; /* y goes up */
         double u = x * along + y * up, v = (y * along - x * up) * g->gamma;
 
         light[i] = decay((u * u + v * v) / (2 * sigma * sigma));
@@ -231,7 +234,7 @@ bool bank_gabor(const struct gabor *gabor, struct bank *bank, struct arena *aren
     for (int f = 0; f < gabor->frequencies; f++, octave *= 2)
         for (int o = 0; o < gabor->orientations; o++) {
             draw_gabor(gabor, o / 2.0 / gabor->orientations, octave, draft.kernel, data);
-            data += gabor->size * gabor->size;
+            data += (size_t)gabor->size * (size_t)gabor->size;
         }
     arena_restore(arena, draft.mark);
     bank_measure(bank);
