@@ -55,6 +55,26 @@ static void integers_encode(struct json *json, const struct bank *bank)
         json_int(json, "gradient_divisor", bank->gradient_divisor);
 }
 
+/* Whose filters a bank of several presets holds, in their order. */
+static void members_encode(struct json *json, const char *id)
+{
+    static const struct {
+        const char *id, *members[9];
+    } groups[] = {
+#define PRESET(...)
+#define GROUP(id, kind, help, ...) { #id, { __VA_ARGS__, NULL } },
+#include "core/presets.def"
+    };
+
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+        if (!strcmp(groups[i].id, id)) {
+            json_open(json, "members", '[');
+            for (int k = 0; groups[i].members[k]; k++)
+                json_text(json, NULL, groups[i].members[k]);
+            json_close(json, ']');
+        }
+}
+
 static void bank_encode(struct json *json, const struct bank *bank)
 {
     const struct shape *shape = &bank->shape;
@@ -65,6 +85,7 @@ static void bank_encode(struct json *json, const struct bank *bank)
     json_text(json, "help", bank->help);
     json_ints(json, "shape", (int[]){ shape->count, shape->channels, shape->height, shape->width },
               4);
+    members_encode(json, bank->id);
     if (bank->integers)
         integers_encode(json, bank);
     json_real(json, "bias", bank->bias);

@@ -1,5 +1,5 @@
 // Renders openapi.json: operations, parameters with their limits, replies, examples as curl.
-import { $, copyText, el, themeButton } from './dom.js';
+import { $, copyText, el, themeButton } from './views.js';
 
 const BASE = new URL('.', document.baseURI).href.replace(/\/$/, '');
 let api;
@@ -44,13 +44,13 @@ function example(title, text) {
   return el('div', {}, el('div', { className: 'bar' }, el('span', { textContent: title }), button), pre);
 }
 
-function* examples(method, path, op, params) {
-  const query = params.filter(p => p.example !== undefined && p.in === 'query').map(p => `${p.name}=${encodeURIComponent(p.example)}`);
+function* examples(method, path, op, params) { // as the tests send them
+  const query = op['x-query'] ? [op['x-query']] : params.filter(p => p.example !== undefined && p.in === 'query').map(p => `${p.name}=${encodeURIComponent(p.example)}`);
   const real = params.reduce((at, p) => p.in === 'path' ? at.replace(`{${p.name}}`, p.example) : at, path);
   const content = resolve(op.requestBody)?.content ?? {};
   for (const [type, media] of Object.entries(content))
     for (const [name, e] of Object.entries(media.examples ?? {}))
-      yield example(`${resolve(e).summary ?? name}:`, e['x-curl']?.replaceAll('{base}', BASE) ?? curl(method, real, type, resolve(e).value));
+      yield example(`${e.summary ?? name}:`, curl(method, real + (e['x-query'] ? '?' + e['x-query'] : ''), type, e.value));
   if (method === 'GET' || method === 'DELETE') yield example('Example:', curl(method, real + (query.length ? `?${query.join('&')}` : '')));
 }
 
@@ -59,15 +59,13 @@ function operation(method, path, shared, op) {
   box.append(el('summary', {}, el('span', { className: 'method', textContent: method }), `${path}  `, el('span', { className: 'dim', textContent: op.summary })));
   if (op.description) box.append(el('p', { textContent: op.description }));
   box.append(...examples(method, path, op, params));
-  const names = params.filter(p => !p['x-form']), more = params.length - names.length;
-  if (names.length) box.append(el('h3', { textContent: 'Parameters' }), table(names.map(p => [el('span', {}, code(p.name), p['x-aliases'] ? ` (${p['x-aliases'].join(', ')})` : ''), words(p.schema), p.description ?? '']), 'name', 'value', 'meaning'));
-  if (more) box.append(el('p', { textContent: '' }));
+  if (params.length) box.append(el('h3', { textContent: 'Parameters' }), table(params.map(p => [el('span', {}, code(p.name), p['x-aliases'] ? ` (${p['x-aliases'].join(', ')})` : ''), words(p.schema), p.description ?? '']), 'name', 'value', 'meaning'));
   box.append(el('h3', { textContent: 'Replies' }), table(Object.entries(op.responses).map(([status, r]) => [status, `${resolve(r).description} ${Object.keys(resolve(r).content ?? {}).join(', ')}`]), 'status', 'what'));
   return box;
 }
 
 async function start() {
-  themeButton($('theme'));
+  themeButton();
   const reply = await fetch('openapi.json').catch(() => null);
   if (!reply?.ok) { $('status').textContent = 'The server does not answer. Load the page again.'; return; }
   api = await reply.json();
