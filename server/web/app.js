@@ -118,6 +118,7 @@ function stop() {
   abort?.abort();
   sequence++;
   busy(false);
+  delete document.body.dataset.shown;
   complain();
   $('big').hidden = true;
 }
@@ -201,7 +202,7 @@ function show(i, w, flat, { v, shape: [, K, OH, OW], head }) {
   snippet();
   const ms = Object.fromEntries([...head('Server-Timing').matchAll(/(\w+);dur=([\d.]+)/g)].map(m => [m[1], (+m[2]).toFixed(2)]));
   say(`${K} map${K > 1 ? 's' : ''} of ${OW}×${OH}: convolved in ${ms.convolve} ms (waited ${ms.queue}, decoded in ${ms.decode}).`);
-  document.documentElement.dataset.shown = sequence; // for tests
+  document.body.dataset.shown = sequence; // for tests
 }
 
 function shapes(l) {

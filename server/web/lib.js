@@ -13,6 +13,7 @@ export function plan(l) {
   };
   const [top, bottom] = side(H, reachH), [left, right] = side(W, reachW);
   const high = H + top + bottom - reachH, wide = W + left + right - reachW;
+  if (groups % 1) return wrong('weights', `These filters are not for ${C} channels.`);
   if (C % groups || K % groups) return wrong('groups', `${groups} groups must divide ${C} channels and ${K} filters.`);
   if (high < 0 || wide < 0) return wrong('padding', `The filter covers ${reachH}×${reachW} pixels, the padded image has only `
     + `${H + top + bottom}×${W + left + right}. Raise the padding to ${Math.ceil(Math.max(reachH - H, reachW - W) / 2)}, or make filter or dilation smaller.`);
@@ -233,7 +234,7 @@ export function parse(key, text, ids = {}) {
   const f = FIELDS[key], n = Number(text);
   if (f === true) return text === '1' || undefined;
   if (!isNumber(f)) return [...f, ...ids[key] ?? []].includes(text) ? text : undefined;
-  return text.trim() && n >= f[0] && n <= f[1] && (key === 'bias' || Number.isInteger(n)) ? n : undefined;
+  return String(n) === text && n >= f[0] && n <= f[1] && (key === 'bias' || Number.isInteger(n)) ? n : undefined;
 }
 
 // Generators' numbers are g.NAME in a link, own filters w=1x1x3x3:numbers.
@@ -244,7 +245,7 @@ export function readLink(hash, ids, generators = {}) {
   if (s.weights === 'custom' && !s.custom) s.weights = preset('weights');
   for (const p of generators[s.weights] ?? []) {
     const text = q.get('g.' + p.name), n = Number(text);
-    if (p.type === 'string' ? ['he', 'xavier'].includes(text) : text && n >= p.min && n <= p.max && (p.type !== 'integer' || Number.isInteger(n)))
+    if (p.type === 'string' ? ['he', 'xavier'].includes(text) : String(n) === text && n >= p.min && n <= p.max && (p.type !== 'integer' || Number.isInteger(n)))
       s.gen[p.name] = p.type === 'string' ? text : n;
   }
   return s;
