@@ -361,7 +361,7 @@ static bool run_engine(const struct conv_plan *plan, const struct conv_inputs *i
         plan->engine->prepare(plan, in, packed);
         run.shared = packed;
     }
-    pool_for(context->pool, plan->tiles, run_tile, &run);
+    pool_for(plan->macs < SPLIT_MACS ? NULL : context->pool, plan->tiles, run_tile, &run);
     if (atomic_load(context->stop))
         return fail(err, ERR_DEADLINE, "timeout_ms", "the convolution was stopped at its deadline");
     return true;

@@ -2,6 +2,9 @@
 #pragma once
 #include "core/conv.h"
 
+/* Below so many multiply-adds, two workers are no faster than one. */
+enum { SPLIT_MACS = 5 * 1000 * 1000 };
+
 struct engine {
     const char *name;
     bool exact; /* keeps conv.h's definition bit for bit */

@@ -88,6 +88,7 @@ struct kernels {
     int panel;         /* columns of a panel: two vectors */
     int implicit_rows; /* filters of an implicit kernel, at most */
     int swapped_rows;  /* outputs of a swapped kernel, at most */
+    int tile_macs;     /* about 2 ms of work: how long a tile may be, so that it can be stopped */
     bool (*runs_here)(void);
 
     /* Indexed by rows. narrow: one vector of outputs, read from the windows. */

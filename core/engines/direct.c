@@ -15,7 +15,6 @@
 
 enum {
     PLANES_BYTES = 128 * 1024,
-    TILE_MACS = 16 * 1024 * 1024,
     LEAST_ROWS = 8,
     BUNDLE = 16 /* groups of small maps that share a tile */
 };
@@ -44,7 +43,7 @@ static bool too_large(const struct layer *l, size_t depth)
     size_t bytes = planes_floats(&l->planes, tile_channels(l), 0) * sizeof(float);
     size_t macs = (size_t)t->rows * (size_t)t->columns * (size_t)t->filters * depth;
 
-    return bytes > PLANES_BYTES || macs > TILE_MACS;
+    return bytes > PLANES_BYTES || macs > (size_t)l->kernels->tile_macs;
 }
 
 static struct layer layer_of(const struct conv_plan *plan)

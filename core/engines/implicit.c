@@ -23,8 +23,7 @@ enum {
     PANEL_DEPTH = 1024,      /* the most, where one channel has more taps: nothing is packed */
     BLOCK_FILTERS = 264,     /* whose weights of a chunk stay in L2 */
     TILE_BYTES = 384 * 1024, /* of sums */
-    PLANES_BYTES = 256 * 1024,
-    TILE_MACS = 96 * 1024 * 1024
+    PLANES_BYTES = 256 * 1024
 };
 
 struct prepared {
@@ -42,13 +41,15 @@ struct layer {
     struct planes planes;
 };
 
-static bool too_large(const struct layer *l)
+static bool too_large(const struct layer *l, const struct conv_plan *plan)
 {
     int64_t outputs = (int64_t)l->tiling.rows * l->tiling.columns;
+    int64_t macs = outputs * l->tiling.filters * (int64_t)l->depth;
     size_t planes = l->planes.channel_step * (size_t)l->chunk * sizeof(float);
 
     return outputs * l->tiling.filters * (int64_t)sizeof(float) > TILE_BYTES ||
-           outputs * l->tiling.filters * (int64_t)l->depth > TILE_MACS ||
+           macs > l->kernels->tile_macs ||
+           (macs > SPLIT_MACS && (uint64_t)macs > plan->macs / LEAST_TILES) ||
            (!l->tiling.whole && planes > PLANES_BYTES);
 }
 
@@ -58,7 +59,8 @@ static void choose_tiles(struct layer *l, const struct conv_plan *plan)
     int panel = l->kernels->panel;
 
     t->filters = parts(t->filters, parts(t->filters, BLOCK_FILTERS));
-    for (l->planes = planes_of(plan, t); too_large(l) && (t->rows > 1 || t->columns > 4 * panel);
+    for (l->planes = planes_of(plan, t);
+         too_large(l, plan) && (t->rows > 1 || t->columns > 4 * panel);
          l->planes = planes_of(plan, t))
         if (t->rows > 4 || (t->rows > 1 && t->columns <= 4 * panel))
             t->rows = parts(t->rows, 2);

@@ -3,6 +3,8 @@
 #pragma once
 #include "core/engine.h"
 
+enum { LEAST_TILES = 8 }; /* of a layer that is worth splitting */
+
 /* The outputs of one tile: rows and columns of the maps of filters [filter, filter + filters) of a
  * group, or of all filters of some groups. */
 struct tile {

@@ -17,11 +17,9 @@
 #include <string.h>
 
 enum {
-    CHUNK_BYTES = 32 * 1024,   /* of weights, that stay in L1 over a tile's outputs */
-    PLANES_BYTES = 640 * 1024, /* of a tile's planes, that stay in L2 */
-    TILE_OUTPUTS = 1024,       /* of one map: their sums for a panel of filters are 128 KB */
-    TILE_MACS = 96 * 1024 * 1024,
-    LEAST_TILES = 8,
+    CHUNK_BYTES = 20 * 1024,   /* of weights, that stay in L1 over a tile's outputs */
+    PLANES_BYTES = 480 * 1024, /* of a tile's planes, that stay in L2 */
+    TILE_OUTPUTS = 448,       /* of one map: their sums for a panel of filters are 56 KB */
     LEAST_FILTERS = 1024 /* times taps, of a tile that need not be less: planes are cut for each */
 };
 
@@ -75,10 +73,10 @@ static void choose_tiles(struct layer *l, const struct conv_plan *plan)
             t->rows = parts(t->rows, 2);
         else
             t->columns = parts(t->columns, 2);
-    while (tile_macs(l) > TILE_MACS && t->filters > l->kernels->panel)
+    while (tile_macs(l) > l->kernels->tile_macs && t->filters > l->kernels->panel)
         shrink_filters(l, l->kernels->panel);
     count = tiling_count(t, plan);
-    while (count < LEAST_TILES && plan->macs > TILE_MACS / 4) {
+    while (count < LEAST_TILES && plan->macs / (unsigned)count > SPLIT_MACS) {
         int before = t->filters;
 
         shrink_filters(l, t->whole ? 1 : LEAST_FILTERS / l->taps);

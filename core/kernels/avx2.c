@@ -9,6 +9,7 @@
 #define HOLD  "x" /* asm's letter for a vector register */
 #define CPU() (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 
+#define TILE_MACS     (128 << 20)
 #define IMPLICIT_ROWS 6
 #define SWAPPED_ROWS  6
 #define DIRECT_ROWS                                                                                \

@@ -13,6 +13,7 @@
 /* HOLD is asm's letter for a vector register. */
 #if defined(__aarch64__)
 #define HOLD          "w"
+#define TILE_MACS     (64 << 20)
 #define IMPLICIT_ROWS 12
 #define SWAPPED_ROWS  12
 #define DIRECT_ROWS                                                                                \
@@ -24,6 +25,7 @@
     }
 #else
 #define HOLD          "x"
+#define TILE_MACS     (4 << 20)
 #define IMPLICIT_ROWS 4
 #define SWAPPED_ROWS  4
 #define DIRECT_ROWS                                                                                \
