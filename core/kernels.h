@@ -104,6 +104,11 @@ struct kernels {
     direct_kernel *const (*direct)[DIRECT_FORMS][2];
     const int (*direct_rows)[2];
 
+    /* Winograd's transforms of pixels and sums; see core/kernels/winograd.inc. */
+    void (*winograd_input)(const struct windows *in, float *to, size_t to_step, int count);
+    void (*winograd_output)(const float *sums, size_t step, const float *bias, float *out,
+                            size_t row_step);
+
     void (*cut)(const struct cut_call *call);
     /* to[j][i] = from[i][j] for i < rows, j < columns. */
     void (*transpose)(const float *from, size_t from_step, int rows, int columns, float *to,

@@ -19,7 +19,7 @@
 enum {
     CHUNK_BYTES = 20 * 1024,   /* of weights, that stay in L1 over a tile's outputs */
     PLANES_BYTES = 480 * 1024, /* of a tile's planes, that stay in L2 */
-    TILE_OUTPUTS = 448,       /* of one map: their sums for a panel of filters are 56 KB */
+    TILE_OUTPUTS = 448,        /* of one map: their sums for a panel of filters are 56 KB */
     LEAST_FILTERS = 1024 /* times taps, of a tile that need not be less: planes are cut for each */
 };
 
