@@ -13,7 +13,8 @@
 /* Best first; the first that fits is used. The last fits every layer and is what tests trust. */
 static const struct engine *const engines[] = { &engine_direct,   &engine_pointwise,
                                                 &engine_implicit, &engine_swapped,
-                                                &engine_winograd, &engine_im2col,   &engine_reference };
+                                                &engine_winograd, &engine_im2col,
+                                                &engine_reference };
 enum { ENGINES = sizeof engines / sizeof engines[0] };
 
 /* Engines that failed the self-test on this machine, as bits: refused from then on. */

@@ -45,5 +45,5 @@ void conv_finish(const struct conv_plan *plan, float *values, size_t count);
 /* Refuses an engine from now on (the self-test's word); index as in conv_engine_name(). */
 void conv_engine_refuse(int index);
 
-extern const struct engine engine_direct, engine_pointwise, engine_implicit, engine_swapped, engine_winograd,
-    engine_im2col, engine_reference;
+extern const struct engine engine_direct, engine_pointwise, engine_implicit, engine_swapped,
+    engine_winograd, engine_im2col, engine_reference;
