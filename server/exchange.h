@@ -15,9 +15,13 @@ struct service {
     struct pool *pool;
     struct arena_cache *memory; /* of all requests together */
     struct log log;
-    const char *guide, *url; /* the text at / for curl; http://127.0.0.1:8080 */
-    bool loopback;           /* reached from this machine only */
-    bool draining;           /* the loop's own */
+    struct jobs *jobs;
+    struct metrics *metrics;   /* the loop's own, */
+    const size_t *connections; /*   like how many there are */
+    const char *guide, *url;   /* the text at / for curl; http://127.0.0.1:8080 */
+    double started;            /* Unix time */
+    bool loopback;             /* reached from this machine only */
+    bool draining;             /* the loop's own */
 };
 
 struct asset;
@@ -41,6 +45,9 @@ struct exchange {
     atomic_int why;                              /* ERR_DEADLINE, ERR_GONE or ERR_DRAINING */
     _Atomic(double) deadline_ms;
     bool answered;
+    uint64_t macs; /* of a finished convolution */
+    int refusal;   /* the error's code + 1; 0 none */
+    int retry_s;   /* Retry-After of a refusal; 0 when any will do */
 
     /* server/jobs.c's own: its place among those that wait or are done. */
     struct exchange *next, *previous;

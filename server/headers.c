@@ -47,6 +47,8 @@ void headers_each(const struct exchange *exchange,
     browser_headers(&exchange->browser, exchange->allow, add, arg);
     if (out->allow)
         add(arg, "Allow", out->allow);
+    if (out->status == 401)
+        add(arg, "WWW-Authenticate", "Bearer realm=\"convolved\"");
     if (out->retry_after_s) {
         snprintf(text, sizeof text, "%d", out->retry_after_s);
         add(arg, "Retry-After", text);

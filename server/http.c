@@ -4,7 +4,10 @@
 
 #include "server/clock.h"
 #include "server/headers.h"
+#include "server/keys.h"
+#include "server/metrics.h"
 #include "server/peer.h"
+#include "server/rate.h"
 #include "server/routes.h"
 
 #include <math.h>
@@ -90,6 +93,12 @@ static enum MHD_Result deliver(struct peer *peer)
     return result;
 }
 
+static void account(struct peer *peer, int status)
+{
+    metrics_count(peer->http->metrics, &peer->exchange, status);
+    log_request(&peer->http->service->log, &peer->exchange, status);
+}
+
 void peer_cut(struct peer *peer)
 {
     char raw[4096];
@@ -99,7 +108,7 @@ void peer_cut(struct peer *peer)
 
     send(peer->fd, raw, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     shutdown(peer->fd, SHUT_WR);
-    log_request(&peer->http->service->log, &peer->exchange, peer->exchange.out.status);
+    account(peer, peer->exchange.out.status);
     peer->state = AT_END;
     peer->deadline_ms = clock_ms() + LINGER_MS;
 }
@@ -198,6 +207,35 @@ static bool check_body(const struct peer *peer, struct error *err)
     return true;
 }
 
+/* Who it is, and whether he may now. Preflights and what is OPEN are for everybody. */
+static bool check_client(struct peer *peer, struct error *err)
+{
+    struct http *http = peer->http;
+    const struct route *route = peer->exchange.route;
+    uint64_t client = peer->client;
+    double wait_ms = 0;
+
+    if (!route || route->thread == OPEN)
+        return true;
+    if (http->keys) {
+        int key = keys_find(http->keys,
+                            keys_given(header(peer, "Authorization"), header(peer, "X-API-Key")));
+
+        if (key < 0)
+            return fail(err, ERR_UNAUTHORIZED, "",
+                        "send an API key: Authorization: Bearer KEY, or X-API-Key: KEY");
+        client = ~(uint64_t)key;
+    }
+    if (http->rate)
+        wait_ms = rate_take(http->rate, client, clock_ms());
+    if (wait_ms <= 0)
+        return true;
+    peer->exchange.retry_s = 1 + (int)(wait_ms / 1000);
+    return fail(err, ERR_RATE, "",
+                "more than %zu requests a second (--rate-limit); try again in %.0f ms",
+                http->service->config->rate_limit, ceil(wait_ms));
+}
+
 static bool busy(struct error *err)
 {
     return fail(err, ERR_BUSY, "",
@@ -238,7 +276,7 @@ static enum MHD_Result on_head(struct peer *peer, const char *method, const char
         return refuse(peer, &err);
     peer->last = false;
     if (!check_browser(peer, &err) || !route_find(&peer->exchange, &err) ||
-        !check_body(peer, &err) || !check_load(peer, &err))
+        !check_client(peer, &err) || !check_body(peer, &err) || !check_load(peer, &err))
         return refuse(peer, &err);
     return MHD_YES;
 }
@@ -321,7 +359,7 @@ static enum MHD_Result on_complete(struct peer *peer)
                  exchange->stages.started + (double)exchange->service->config->request_timeout);
     if (!exchange->route)
         answer_options(exchange);
-    else if (exchange->route->thread == AT_ONCE)
+    else if (exchange->route->thread != ON_A_WORKER)
         exchange_answer(exchange);
     if (exchange->answered)
         return deliver(peer);
@@ -392,8 +430,7 @@ static void on_end(__attribute__((unused)) void *arg, struct MHD_Connection *mhd
     if (!peer)
         return;
     if (peer->state != AT_END) {
-        log_request(&peer->http->service->log, exchange,
-                    why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? exchange->out.status : 499);
+        account(peer, why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? exchange->out.status : 499);
         peer->state = AT_REST;
         peer->deadline_ms = clock_ms() + (double)peer->http->service->config->idle_timeout;
     }
@@ -416,6 +453,8 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
         peer->mhd = mhd;
         peer->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         peer->deadline_ms = clock_ms() + (double)http->service->config->header_timeout;
+        peer->client = rate_client(
+            MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
         exchange_begin(peer);
         peer->next = http->peers;
         if (peer->next)
@@ -481,6 +520,51 @@ static struct MHD_Daemon *daemon_start(struct http *http)
         MHD_OPTION_END);
 }
 
+/* What a request's client is held to. */
+static bool read_rules(struct http *http, struct error *err)
+{
+    const struct config *config = http->service->config;
+
+    if (*config->api_key_file && !(http->keys = keys_read(config->api_key_file, err)))
+        return false;
+    if (config->rate_limit &&
+        !(http->rate = rate_create((double)config->rate_limit, http->id_seed)))
+        return fail(err, ERR_INTERNAL, "", "out of memory");
+    return true;
+}
+
+static bool start(struct http *http, struct error *err)
+{
+    struct service *service = http->service;
+
+    if (getrandom(&http->id_seed, sizeof http->id_seed, 0) < 0)
+        http->id_seed = (uint64_t)(clock_ms() * 1e6);
+    if (!read_rules(http, err))
+        return false;
+    http->jobs =
+        jobs_create(service->pool, pool_workers(service->pool) + (int)service->config->queue);
+    http->metrics = calloc(1, sizeof *http->metrics);
+    http->daemon = http->jobs && http->metrics ? daemon_start(http) : NULL;
+    service->jobs = http->jobs;
+    service->metrics = http->metrics;
+    service->connections = &http->count;
+    return (http->daemon && loop_init(http)) ||
+           fail(err, ERR_INTERNAL, "", "cannot start the HTTP server: out of memory or files");
+}
+
+void http_stop(struct http *http)
+{
+    if (http->daemon)
+        MHD_stop_daemon(http->daemon);
+    loop_end(http);
+    if (http->jobs)
+        jobs_destroy(http->jobs);
+    free(http->metrics);
+    keys_free(http->keys);
+    rate_destroy(http->rate);
+    free(http);
+}
+
 struct http *http_start(struct service *service, int listener, struct error *err)
 {
     struct http *http = calloc(1, sizeof *http);
@@ -491,19 +575,10 @@ struct http *http_start(struct service *service, int listener, struct error *err
     }
     http->service = service;
     http->listener = listener;
-    if (getrandom(&http->id_seed, sizeof http->id_seed, 0) < 0)
-        http->id_seed = (uint64_t)(clock_ms() * 1e6);
-    http->jobs =
-        jobs_create(service->pool, pool_workers(service->pool) + (int)service->config->queue);
-    http->daemon = http->jobs ? daemon_start(http) : NULL;
-    if (http->daemon && loop_init(http))
+    http->epoll = http->signals = -1;
+    if (start(http, err))
         return http;
-    fail(err, ERR_INTERNAL, "", "cannot start the HTTP server: out of memory or files");
-    if (http->daemon)
-        MHD_stop_daemon(http->daemon);
-    if (http->jobs)
-        jobs_destroy(http->jobs);
-    free(http);
+    http_stop(http);
     return NULL;
 }
 
@@ -523,12 +598,4 @@ bool http_step(struct http *http)
 void http_accept(struct http *http, int fd, const struct sockaddr *address, socklen_t size)
 {
     MHD_add_connection(http->daemon, fd, address, size); /* closes the socket when it cannot */
-}
-
-void http_stop(struct http *http)
-{
-    MHD_stop_daemon(http->daemon);
-    loop_end(http);
-    jobs_destroy(http->jobs);
-    free(http);
 }

@@ -133,6 +133,14 @@ bool jobs_cancel(struct jobs *jobs, struct exchange *exchange)
     return waited;
 }
 
+void jobs_count(struct jobs *jobs, int *waiting, int *running)
+{
+    pthread_mutex_lock(&jobs->lock);
+    *waiting = jobs->waiting;
+    *running = jobs->running;
+    pthread_mutex_unlock(&jobs->lock);
+}
+
 struct exchange *jobs_done(struct jobs *jobs)
 {
     struct exchange *done;

@@ -14,4 +14,5 @@ bool jobs_full(struct jobs *jobs);
 bool jobs_submit(struct jobs *jobs, struct exchange *exchange); /* false: full */
 /* true: it waited still, will never run, and is the caller's again. */
 bool jobs_cancel(struct jobs *jobs, struct exchange *exchange);
+void jobs_count(struct jobs *jobs, int *waiting, int *running);
 struct exchange *jobs_done(struct jobs *jobs); /* a list by next; clears the eventfd */

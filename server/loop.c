@@ -1,7 +1,9 @@
 /* The event loop: connections in, finished work out, deadlines, clients that leave, signals and
  * the drain. It never computes and never waits for anything but epoll. */
 #include "server/clock.h"
+#include "server/keys.h"
 #include "server/listen.h"
+#include "server/metrics.h"
 #include "server/peer.h"
 
 #include <errno.h>
@@ -36,6 +38,7 @@ bool loop_init(struct http *http)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     http->epoll = epoll_create1(EPOLL_CLOEXEC);
     http->signals = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     return http->epoll >= 0 && http->signals >= 0 &&
@@ -47,8 +50,10 @@ bool loop_init(struct http *http)
 
 void loop_end(struct http *http)
 {
-    close(http->signals);
-    close(http->epoll);
+    if (http->signals >= 0)
+        close(http->signals);
+    if (http->epoll >= 0)
+        close(http->epoll);
 }
 
 bool loop_watch(struct peer *peer)
@@ -135,6 +140,7 @@ static void accept_some(struct http *http, int most)
             return;
         }
         if (http->count >= http->service->config->max_connections) {
+            http->metrics->rejected[ERR_BUSY]++;
             turn_away(fd);
             continue;
         }
@@ -236,11 +242,31 @@ static void enter(struct http *http, int phase, double now)
     }
 }
 
+/* All or nothing: a file that cannot be read leaves the keys as they were. */
+static void reload(struct http *http)
+{
+    const char *path = http->service->config->api_key_file;
+    struct error err;
+    struct keys *keys = *path ? keys_read(path, &err) : NULL;
+
+    if (*path && !keys) {
+        log_say(&http->service->log, LOG_ERROR, "SIGHUP: nothing changed: %s", err.detail);
+        return;
+    }
+    keys_free(http->keys);
+    http->keys = keys;
+    log_say(&http->service->log, LOG_INFO, "SIGHUP: %s", keys ? "keys read" : "nothing to read");
+}
+
 static void on_signal(struct http *http)
 {
     struct signalfd_siginfo info;
 
     while (read(http->signals, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGHUP) {
+            reload(http);
+            continue;
+        }
         if (http->phase == SERVING) {
             enter(http, WAITING, clock_ms());
             continue;

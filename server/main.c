@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     FILES_BESIDES_CONNECTIONS = 64,
@@ -24,6 +25,7 @@ static void block_signals(void)
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -61,19 +63,19 @@ static int serve_on(struct service *service, int listener)
 {
     struct error err;
     struct http *http = http_start(service, listener, &err);
-    bool whole = false;
+    int status = 0;
 
     if (http) {
         announce(service);
-        whole = http_serve(http);
+        status = http_serve(http) ? 0 : 1;
     } else {
-        complain(err.detail, 1);
+        status = complain(err.detail, err.code == ERR_PARAMETER ? 2 : 1);
     }
     pool_drain(service->pool);
     if (http)
         http_stop(http);
     pool_destroy(service->pool);
-    return whole ? 0 : 1;
+    return status;
 }
 
 static int serve(struct config *config)
@@ -96,6 +98,7 @@ static int serve(struct config *config)
     if (listener < 0)
         return complain(err.detail, err.code == ERR_PARAMETER ? 2 : 3);
     service.url = url;
+    service.started = (double)time(NULL);
     service.loopback = listen_is_loopback(listener);
     service.guide = guide = guide_write(url);
     service.memory = arena_cache_create(warm);

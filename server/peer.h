@@ -29,8 +29,9 @@ struct peer {
     const char *target_at; /* in libmicrohttpd's memory */
     char *body;
     size_t room, swallowed;
-    bool last; /* the connection ends with this reply */
-    bool gone; /* the client has left: nothing is sent */
+    uint64_t client; /* whose requests are counted together */
+    bool last;       /* the connection ends with this reply */
+    bool gone;       /* the client has left: nothing is sent */
 };
 
 struct http {
@@ -43,6 +44,9 @@ struct http {
     enum { SERVING, WAITING, DRAINING, STOPPING } phase;
     double phase_ends_ms, next_scan_ms, accept_again_ms;
     uint64_t id_seed, ids;
+    struct keys *keys; /* NULL: none needed */
+    struct rate *rate; /* NULL: no limit */
+    struct metrics *metrics;
     bool lost; /* requests were given up */
 };
 

@@ -4,6 +4,8 @@
 #include "server/assets.h"
 #include "server/clock.h"
 #include "server/config.h"
+#include "server/jobs.h"
+#include "server/metrics.h"
 #include "server/nearest.h"
 #include "server/version.h"
 
@@ -87,6 +89,7 @@ static bool run(struct exchange *exchange, const struct convolve_request *reques
     bool done = conv_run(layer, &request->inputs, output, &context, err);
 
     arena_restore(exchange->arena, before);
+    exchange->macs = layer->macs;
     exchange->stages.convolve = lap(mark);
     return done;
 }
@@ -161,6 +164,25 @@ static bool say(struct exchange *exchange, const char *type, const char *text)
 {
     reply_set(&exchange->out, 200, type, (struct bytes){ text, strlen(text) });
     return true;
+}
+
+static bool metrics(struct exchange *exchange, struct error *err)
+{
+    const struct service *service = exchange->service;
+    struct metrics_now now = { .connections = (double)*service->connections,
+                               .workers = pool_workers(service->pool),
+                               .queue = (double)service->config->queue,
+                               .memory_used = (double)arena_cache_used(service->memory),
+                               .memory_limit = (double)service->config->memory,
+                               .draining = service->draining,
+                               .started = service->started };
+    int waiting, running;
+
+    jobs_count(service->jobs, &waiting, &running);
+    now.waiting = waiting;
+    now.running = running;
+    metrics_process(&now);
+    return metrics_encode(service->metrics, &now, exchange, err);
 }
 
 static bool live(struct exchange *exchange, struct error *err)
@@ -243,6 +265,17 @@ static const struct route routes[] = {
 #include "server/routes.def"
 };
 enum { ROUTES = sizeof routes / sizeof routes[0] };
+_Static_assert((int)ROUTES <= (int)METRIC_ROUTES, "every route has its counters");
+
+int route_index(const struct route *route)
+{
+    return (int)(route - routes);
+}
+
+const struct route *route_at(int index)
+{
+    return &routes[index];
+}
 
 /* What follows the route's path, or NULL when it is another path. */
 static const char *tail(const struct route *route, const char *path)
@@ -313,7 +346,10 @@ void exchange_refuse(struct exchange *exchange, const struct error *err)
     problem_encode(err, exchange->id, &exchange->out);
     if (err->code == ERR_METHOD)
         exchange->out.allow = exchange->allow;
-    if (exchange->out.status == 503 && !exchange->out.retry_after_s)
+    exchange->refusal = (int)err->code + 1;
+    if (exchange->retry_s)
+        exchange->out.retry_after_s = exchange->retry_s;
+    else if (exchange->out.status == 503)
         exchange->out.retry_after_s = 1 + *exchange->id % 3; /* so that not all return at once */
     exchange->answered = true;
 }
