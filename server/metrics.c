@@ -48,7 +48,8 @@ void metrics_count(struct metrics *metrics, const struct exchange *exchange, int
         metrics->rejected[exchange->refusal - 1]++;
     if (exchange->route && exchange->route->thread == ON_A_WORKER && status == 200)
         for (i = 0; i < METRIC_STAGES; i++)
-            observe(&metrics->stages[i], times[i]);
+            if (i == 0 || times[i] > 0) /* a plan does not convolve */
+                observe(&metrics->stages[i], times[i]);
 }
 
 /* --- as text --- */
