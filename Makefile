@@ -66,6 +66,8 @@ test: installed-test ## all tests that need no network; T='part of a name' picks
 check: lint test ## the linters and the tests
 lint: ## the format, the layers, the sizes, the linters; silent when all is well
 	@tests/tools/lint.sh $(SOURCES)
+	@$(BUILDING) MODE=release $(patsubst %,build/release/core/kernels/%.o,avx512 avx2)
+	@tests/tools/spills.sh build/release
 
 format: installed-lint ## rewrite the sources in the house's format
 	clang-format -i $(filter %.c %.h,$(SOURCES))

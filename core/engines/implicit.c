@@ -218,7 +218,7 @@ static void run_panel(const struct work *w, const float *pixels, int columns, fl
         call.out = out + (size_t)k * call.out_step;
         call.bias = w->first ? w->bias + k : NULL;
         kernel[rows](&call);
-        call.weights += rows * w->in.channels * w->in.taps;
+        call.weights += times(rows, w->in.channels) * (size_t)w->in.taps;
         if (!narrow)
             kernel = kernels->implicit_packed;
     }
@@ -285,7 +285,7 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
 
     w.tile = tiling_tile(&l->tiling, plan, tile);
     w.scratch = carve_scratch(&carver, l);
-    filter = (size_t)(w.tile.group * l->group_filters + w.tile.filter);
+    filter = times(w.tile.group, l->group_filters) + (size_t)w.tile.filter;
     image = conv_group_image(plan, in->image, w.tile.picture, (int)filter);
     w.bias = prepared->bias + filter;
     planes_offsets(&l->planes, plan, w.scratch.offset);

@@ -165,8 +165,8 @@ void planes_cut(const struct planes *planes, const struct conv_plan *plan, struc
         for (int j = 0; j < planes->x.slots; j++) {
             struct inside y = axis_inside(&planes->y, tile.y, i);
             struct inside x = axis_inside(&planes->x, tile.x, j);
-            struct cut_call call = { .to = to + (size_t)(i * planes->y.length) * planes->row_step +
-                                           j * planes->x.length,
+            struct cut_call call = { .to = to + times(i, planes->y.length) * planes->row_step +
+                                           times(j, planes->x.length),
                                      .to_step = planes->row_step,
                                      .from_step = width * (size_t)planes->y.stride,
                                      .rows_before = y.from,

@@ -76,6 +76,12 @@ struct carver {
 };
 void *carve(struct carver *carver, size_t count, size_t size);
 
+/* A product of two counts that are not negative, as what it is used for: a distance. */
+static inline size_t times(int a, int b)
+{
+    return (size_t)a * (size_t)b;
+}
+
 static inline int at_most(int a, int b)
 {
     return a < b ? a : b;

@@ -244,7 +244,7 @@ static void run_row(struct work *w, struct swapped_call *call, int y, int filter
         int rows = w->columns / blocks + (b < w->columns % blocks);
 
         call->in.pixels = pixels + x;
-        call->sums = sums + x * kernels->panel;
+        call->sums = sums + times(x, kernels->panel);
         pick_kernel(w, w->tile.x + x, rows, filters)(call);
         call->ahead += call->weights_step * (size_t)call->in.channels / w->calls;
         x += rows;
@@ -272,7 +272,7 @@ static void run_panel(struct work *w, const float *weights, const float *bias, i
 
             rows_inside(w, y, &first, &last);
             call.in = (struct windows){ NULL, w->channel_step, channels, (last - first) * fw,
-                                        w->scratch.offset + first * fw };
+                                        w->scratch.offset + times(first, fw) };
             call.weights = weights + (size_t)c * step + (size_t)(first * fw) * (size_t)panel;
             run_row(w, &call, y, filters);
         }
@@ -323,7 +323,7 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     w.scratch = carve_scratch(&carver, l);
     w.rows = l->tiling.flat ? 1 : w.tile.rows;
     w.columns = l->tiling.flat ? w.tile.rows * w.tile.columns : w.tile.columns;
-    w.calls = (size_t)(w.rows * parts(w.columns, l->kernels->swapped_rows));
+    w.calls = times(w.rows, parts(w.columns, l->kernels->swapped_rows));
     group_filter = w.tile.group * l->group_filters;
     planes_offsets(&l->planes, plan, w.scratch.offset);
     cut_planes(&w, conv_group_image(plan, in->image, w.tile.picture, group_filter));

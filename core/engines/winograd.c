@@ -148,7 +148,7 @@ static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, 
 
     for (int g = 0; g < plan->params.groups; g++)
         for (int k = 0; k < l.panels * l.kernels->panel; k++) {
-            size_t filter = (size_t)(g * l.filters + k), lane = (size_t)k % panel;
+            size_t filter = times(g, l.filters) + (size_t)k, lane = (size_t)k % panel;
             bool real = k < l.filters;
 
             for (size_t c = 0; real && c < (size_t)l.channels; c++)
@@ -186,7 +186,7 @@ static void transform_pixels(const struct work *w, const float *image)
         planes_cut(&l->planes, &l->tiles, w->tile, image, 1, w->scratch.planes);
         for (int y = 0; y < w->tile.rows; y++) {
             in.pixels = w->scratch.planes + (size_t)y * l->planes.row_step;
-            l->kernels->winograd_input(&in, v + y * w->tile.columns, step, w->tile.columns);
+            l->kernels->winograd_input(&in, v + times(y, w->tile.columns), step, w->tile.columns);
         }
     }
 }
@@ -202,12 +202,12 @@ static void multiply(const struct work *w, const float *u)
     for (int p = 0; p < PRODUCTS; p++)
         for (int c = 0; c < l->channels; c += chunk) {
             int channels = at_most(chunk, l->channels - c);
-            size_t row = (size_t)(p * l->channels + c);
+            size_t row = times(p, l->channels) + (size_t)c;
             struct swapped_call call = { .weights = u + row * (size_t)panel,
                                          .weights_step = (size_t)panel,
                                          .bias = c ? NULL : w->scratch.zeros };
 
-            call.ahead = call.weights + channels * panel;
+            call.ahead = call.weights + times(channels, panel);
             call.ahead_step = (size_t)parts(panel, blocks);
             for (int b = 0, t = 0; b < blocks; b++) {
                 int rows = w->count / blocks + (b < w->count % blocks);
@@ -265,7 +265,7 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     planes_offsets(&l->planes, &l->tiles, w.scratch.offset);
     transform_pixels(&w, conv_group_image(plan, in->image, w.tile.picture, filter));
     for (int k = 0; k < w.tile.filters; k += panel) {
-        size_t first = (size_t)(w.tile.group * l->panels * panel + w.tile.filter + k);
+        size_t first = times(w.tile.group, l->panels) * (size_t)panel + (size_t)(w.tile.filter + k);
         size_t map = (size_t)w.tile.picture * (size_t)plan->maps.channels + (size_t)(filter + k);
 
         multiply(&w, prepared->weights + first * PRODUCTS * (size_t)l->channels);

@@ -138,9 +138,10 @@ static void say(const struct subject *s, char *text, size_t size)
              p->pool_type, p->combine, (double)p->padding_value);
 }
 
-static float *run(const struct subject *s, const char *engine, struct pool *pool,
+static float *run(const struct subject *s, const char *engine, struct pool *pool, bool packed,
                   struct arena *arena)
 {
+    struct conv_inputs in = s->in;
     atomic_bool stop = false;
     struct conv_context context = { pool, arena, &stop };
     struct conv_plan plan;
@@ -151,7 +152,13 @@ static float *run(const struct subject *s, const char *engine, struct pool *pool
         return NULL; /* the engine cannot do this layer */
     out = arena_new(arena, float, shape_count(plan.out));
     memset(out, 0xff, shape_count(plan.out) * sizeof *out);
-    assert_true(conv_run(&plan, &s->in, out, &context, &err));
+    if (packed && conv_packed_size(&plan)) {
+        void *weights = arena_alloc(arena, 1, conv_packed_size(&plan));
+
+        conv_pack(&plan, &in, weights);
+        in.packed = weights;
+    }
+    assert_true(conv_run(&plan, &in, out, &context, &err));
     return out;
 }
 
@@ -159,7 +166,7 @@ static void compare(const struct subject *s, int number_of, struct pool **pools,
                     struct arena *arena)
 {
     struct arena_mark mark = arena_save(arena);
-    const float *want = run(s, "reference", NULL, arena);
+    const float *want = run(s, "reference", NULL, false, arena);
     const char *engine;
 
     for (int e = 0; (engine = conv_engine_name(e)); e++) {
@@ -169,7 +176,7 @@ static void compare(const struct subject *s, int number_of, struct pool **pools,
 
         if (!conv_engine_is_exact(engine) || !strcmp(engine, "reference"))
             continue;
-        got = run(s, engine, pools[(e + number_of) % pool_count], arena);
+        got = run(s, engine, pools[(e + number_of) % pool_count], number_of % 2, arena);
         say(s, layer, sizeof layer);
         if (got && !same(want, got, shape_count(s->plan.out)))
             fail_msg("layer %d, %s, %s: %s differs", number_of, conv_isa(), engine, layer);
@@ -208,4 +215,45 @@ TEST(every_exact_engine_gives_the_references_bits_on_random_layers_with_any_numb
 TEST(every_exact_engine_treats_infinities_nans_and_minus_zeros_as_the_reference_does)
 {
     try_layers(2, 300, true);
+}
+
+/* The largest difference, as a part of the largest value. */
+static double relative_difference(const float *want, const float *got, size_t count)
+{
+    double most = 1, worst = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        most = fmax(most, fabs((double)want[i]));
+        worst = fmax(worst, fabs((double)want[i] - (double)got[i]));
+    }
+    return worst / most;
+}
+
+TEST(winograd_comes_near_the_reference_on_3x3_layers_and_refuses_others)
+{
+    struct arena *arena = arena_create((size_t)1 << 30);
+    int done = 0;
+
+    for (uint64_t i = 0; i < 1500; i++) {
+        uint64_t state = 3 + i * 0x9e3779b97f4a7c15u;
+        struct subject s = subject_create(&state, false);
+        struct arena_mark mark = arena_save(arena);
+        const int *f = s.plan.params.kernel_size, *stride = s.plan.params.stride;
+        const int *dilation = s.plan.params.dilation;
+        bool can = f[0] == 3 && f[1] == 3 && stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 &&
+                   dilation[1] == 1;
+        const float *got = run(&s, "winograd", NULL, i % 2, arena);
+
+        assert_int_equal(got != NULL, can);
+        if (can && s.plan.params.activation < ACTIVATION_SIGMOID) {
+            const float *want = run(&s, "reference", NULL, false, arena);
+
+            assert_true(relative_difference(want, got, shape_count(s.plan.out)) < 2e-5);
+            done++;
+        }
+        arena_restore(arena, mark);
+        subject_destroy(&s);
+    }
+    assert_true(done > 10);
+    arena_destroy(arena);
 }
