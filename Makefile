@@ -80,6 +80,9 @@ cover: installed-test ## run the tests, say which lines they reached
 	@$(BUILDING) MODE=cover test
 	@tests/tools/cover.sh build/cover
 
+test-json: all ## JSONTestSuite, which npm fetches, against the daemon
+	@tests/tools/json_suite.sh $(BUILD)/convolved build/json-suite
+
 image: ## the container image; docker where there is an engine, else buildah
 	@tests/tools/image.sh build
 test-image: ## build it, run it as nobody with a read-only root, ask it for a convolution
