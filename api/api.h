@@ -25,6 +25,10 @@ struct limits {
     uint64_t macs;
     size_t memory; /* bytes of the request's arena */
     const atomic_bool *stop; /* set by another thread: decoding ends with ERR_DEADLINE; or NULL */
+    /* The request's timeout_ms, counted from started_ms, lowers it before pictures are decoded; or
+     * NULL. */
+    _Atomic(double) *deadline_ms;
+    double started_ms;
 };
 
 /* Milliseconds of each stage, filled by the server as it goes. encode is read by the encoder

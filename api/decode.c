@@ -212,13 +212,24 @@ static bool read_own(struct decoder *d, const struct message *message, struct by
     return decode_body(d, message->content_type, body) && resolve_format(d, message);
 }
 
+/* From here on the deadline is the request's own, when that is the earlier one. */
+static void lower_deadline(const struct decoder *d)
+{
+    double own = d->limits->started_ms + d->request->fields.timeout_ms;
+
+    if (d->limits->deadline_ms && own < atomic_load(d->limits->deadline_ms))
+        atomic_store(d->limits->deadline_ms, own);
+}
+
 static bool decode_parts(struct decoder *d, const struct message *message)
 {
     struct bytes query = { message->query, strlen(message->query) }, body = message->body;
 
-    return gunzip_body(message->content_encoding, &body, d->limits, d->arena, d->err) &&
-           decode_fields(d, query, "the query") && d->read(d, message, body) && check_together(d) &&
-           decode_image(d) && decode_weights(d) && conv_params_check(&d->request->params, d->err);
+    if (!gunzip_body(message->content_encoding, &body, d->limits, d->arena, d->err) ||
+        !decode_fields(d, query, "the query") || !d->read(d, message, body) || !check_together(d))
+        return false;
+    lower_deadline(d);
+    return decode_image(d) && decode_weights(d) && conv_params_check(&d->request->params, d->err);
 }
 
 static bool decode(struct decoder *d, const struct message *message)

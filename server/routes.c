@@ -38,13 +38,8 @@ static bool give_up(const struct exchange *exchange, struct error *err)
     }
 }
 
-/* From here on the deadline is the request's own, when that is the earlier one. */
-static bool in_time(struct exchange *exchange, int timeout_ms, struct error *err)
+static bool in_time(struct exchange *exchange, struct error *err)
 {
-    double own = exchange->stages.started + timeout_ms;
-
-    if (own < atomic_load(&exchange->deadline_ms))
-        atomic_store(&exchange->deadline_ms, own);
     if (clock_ms() >= atomic_load(&exchange->deadline_ms) || atomic_load(&exchange->stop))
         return give_up(exchange, err);
     return true;
@@ -54,6 +49,7 @@ static bool decode(struct exchange *exchange, struct convolve_request *request, 
                    struct error *err)
 {
     const char *path = exchange->route->path;
+    struct limits limits = exchange->service->limits;
     bool (*how)(const struct message *, const struct limits *, struct arena *,
                 struct convolve_request *, struct error *) = convolve_decode;
     bool done;
@@ -62,9 +58,12 @@ static bool decode(struct exchange *exchange, struct convolve_request *request, 
         how = plan_decode;
     else if (!strncmp(path, "/v2/", 4))
         how = infer_decode;
-    done = how(&exchange->in, &exchange->service->limits, exchange->arena, request, err);
+    limits.stop = &exchange->stop;
+    limits.deadline_ms = &exchange->deadline_ms;
+    limits.started_ms = exchange->stages.started;
+    done = how(&exchange->in, &limits, exchange->arena, request, err);
     exchange->stages.decode = lap(mark);
-    return done && in_time(exchange, request->fields.timeout_ms, err);
+    return done && in_time(exchange, err);
 }
 
 static bool make_plan(struct exchange *exchange, struct convolve_request *request,

@@ -220,3 +220,38 @@ TEST(a_large_progressive_jpeg_stops_in_the_middle_of_its_work)
     pthread_join(thread, NULL);
     free((char *)bomb.data);
 }
+
+TEST(a_requests_own_timeout_is_known_before_its_picture_is_decoded)
+{
+    _Atomic(double) deadline = 40000;
+    atomic_bool stop = true; /* so that decoding ends as it begins */
+    const struct limits own = { .pixels = 1 << 20,
+                                .output = 1 << 20,
+                                .macs = 1 << 30,
+                                .memory = 16 << 20,
+                                .stop = &stop,
+                                .deadline_ms = &deadline,
+                                .started_ms = 10000 };
+    struct arena *arena = arena_create(own.memory);
+    struct bytes file = file_read("tests/cases/pictures/cat.jpg", arena);
+    char *body = arena_zeroed(arena, file.size + 2 * BODY_SLACK, 1);
+    struct message message = { .method = "POST",
+                               .path = "/convolve",
+                               .query = "kernel=identity&timeout_ms=500",
+                               .content_type = "image/jpeg",
+                               .accept = "",
+                               .content_encoding = "",
+                               .tensor_header_length = "",
+                               .body = { body + BODY_SLACK, file.size } };
+    struct convolve_request request;
+    struct error err;
+
+    memcpy(body + BODY_SLACK, file.data, file.size);
+    assert_false(convolve_decode(&message, &own, arena, &request, &err));
+    assert_int_equal(err.code, ERR_DEADLINE);
+    assert_true(atomic_load(&deadline) == 10500);
+    message.query = "kernel=identity&timeout_ms=50000"; /* no later than the server's */
+    assert_false(convolve_decode(&message, &own, arena, &request, &err));
+    assert_true(atomic_load(&deadline) == 10500);
+    arena_destroy(arena);
+}
