@@ -65,19 +65,20 @@ build() {
     [ -n "${BASE:-}" ] || make_base
     buildah bud --isolation chroot --format docker --layers -f docker/Dockerfile \
         --build-arg "BASE=${BASE:-localhost/debian-slim}" -t $image .
-    buildah images --format 'The image has {{.Size}}.' $image
+    echo "The image has $(buildah images --format '{{.Size}}' $image)."
 }
 
 # buildah has no --read-only: its container's root is mounted once more, read-only, in a mount
 # namespace of our own, and entered as the image's user without any capability.
 inside() {
-    unshare --mount --propagation private sh -eu -c '
+    ${become:-} unshare --mount --propagation private sh -eu -c '
         mount --rbind "$1" "$1" && mount -o remount,bind,ro "$1"
         mount -t proc proc "$1/proc"
         root=$1 user=$2
         shift 2
-        exec env -i CONVOLVED_LISTEN="$LISTEN" setpriv --no-new-privs --bounding-set=-all \
-            --inh-caps=-all chroot --userspec="$user" "$root" "$@"' - "$root" "$user" "$@"
+        exec chroot "$root" /usr/bin/env -i CONVOLVED_LISTEN="$LISTEN" /usr/bin/setpriv \
+            --reuid "${user%:*}" --regid "${user#*:}" --clear-groups --no-new-privs \
+            --bounding-set=-all --inh-caps=-all "$@"' - "$root" "$user" "$@"
 }
 begin() {
     if [ $tool = docker ]; then
@@ -91,11 +92,11 @@ begin() {
     root=$(buildah mount "$container")
     user=$(buildah inspect --format '{{.OCIv1.Config.User}}' "$container")
     export LISTEN=127.0.0.1:0
-    inside /usr/local/bin/convolved >"$scratch/log" 2>&1 &
+    become=exec inside /usr/local/bin/convolved >"$scratch/log" 2>&1 & # its pid is the daemon's
     daemon=$!
     url=
     for _ in $(seq 200); do
-        url=$(grep -o 'http://127\.0\.0\.1:[0-9]*' "$scratch/log" | head -n 1) && break
+        url=$(grep -om1 'http://127\.0\.0\.1:[0-9]*' "$scratch/log") && url=${url%%[[:space:]]*} && break
         sleep 0.1
     done
     [ -n "$url" ] || { echo "it did not start:"; cat "$scratch/log"; exit 1; }
@@ -120,7 +121,7 @@ cannot_write() {
     if [ $tool = docker ]; then
         ! docker exec -u 0 "$container" touch /usr/local/bin/x
     else
-        ! user=0:0 inside /usr/bin/touch /usr/local/bin/x
+        user=0:0 inside /usr/bin/touch /usr/local/bin/x 2>&1 | grep 'Read-only file system'
     fi
 }
 convolves() {
