@@ -198,7 +198,7 @@ static void by_infer_binary(struct daemon *daemon, const char *folder)
         keep(malloc(strlen(json) + (onnx.x.count + onnx.w.count + onnx.b.count) * sizeof(float)));
     at = body + strlen(json);
     memcpy(body, json, strlen(json));
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3 && tensors[i]->count; i++) {
         memcpy(at, tensors[i]->data, tensors[i]->count * sizeof(float));
         at += tensors[i]->count * sizeof(float);
     }
