@@ -56,7 +56,7 @@ bool view_init(struct view *view, const struct convolve_request *request,
                const struct conv_plan *plan, const float *output, struct arena *arena,
                struct error *err)
 {
-    *view = (struct view){ 0 };
+    *view = (struct view){ .output = output };
     switch ((enum what)request->fields.what) {
     case WHAT_FEATURES:
         return view_maps(view, request, plan, output, arena, err);
@@ -169,5 +169,7 @@ bool convolve_encode(const struct convolve_request *request, const struct conv_p
                   (struct bytes){ (const char *)listing.data, listing.count * sizeof(float) });
         return true;
     }
-    return json_encode(request, plan, &view, &listing, output, context, reply, err);
+    reply_set(reply, 200, "application/json",
+              json_encode(request, plan, &view, &listing, context, err));
+    return reply->body.data != NULL;
 }

@@ -5,7 +5,8 @@
 
 /* The tensor that is returned: the picked maps of the picked thing, as planes. */
 struct view {
-    const float *data; /* [count][channels][height][width] */
+    const float *output; /* the layer's, of which data may be a part */
+    const float *data;   /* [count][channels][height][width] */
     struct shape shape;
     bool matrix; /* X_col or W_row: count is 1 or the pictures, channels is 1 */
 };
@@ -48,10 +49,10 @@ struct map_stats *stats_of_view(const struct view *view, const struct reply_cont
 bool reply_json(const struct json *json, const char *buffer, struct reply *reply,
                 struct error *err);
 
-/* encode_json.c: the whole document. */
-bool json_encode(const struct convolve_request *request, const struct conv_plan *plan,
-                 const struct view *view, const struct listing *listing, const float *output,
-                 const struct reply_context *context, struct reply *reply, struct error *err);
+/* encode_json.c: the whole document; data is NULL when err says why not. */
+struct bytes json_encode(const struct convolve_request *request, const struct conv_plan *plan,
+                         const struct view *view, const struct listing *listing,
+                         const struct reply_context *context, struct error *err);
 
 /* encode_png.c: a picture of the view. */
 bool png_encode(const struct convolve_request *request, const struct conv_plan *plan,

@@ -117,7 +117,7 @@ size_t data_bound(const struct listing *listing, enum data form)
         return 0;
     if (form == DATA_BASE64)
         return base64_size(listing->count * sizeof(float)) + 2;
-    return rows_bound(&rows, 0, rows.count) + MOST_PARTS * FLOATS_SLACK + 2;
+    return rows_bound(&rows, 0, rows.count) + (size_t)MOST_PARTS * FLOATS_SLACK + 2;
 }
 
 char *data_write(char *out, const struct listing *listing, const struct fields *fields,

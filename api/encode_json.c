@@ -112,25 +112,28 @@ static bool facts_encode(struct json *json, const struct convolve_request *reque
            explain_encode(json, request, plan, output, context->arena, err);
 }
 
-bool json_encode(const struct convolve_request *request, const struct conv_plan *plan,
-                 const struct view *view, const struct listing *listing, const float *output,
-                 const struct reply_context *context, struct reply *reply, struct error *err)
+struct bytes json_encode(const struct convolve_request *request, const struct conv_plan *plan,
+                         const struct view *view, const struct listing *listing,
+                         const struct reply_context *context, struct error *err)
 {
     size_t size = document_bound(request, plan, view, listing), nonfinite = 0;
     struct map_stats *stats = stats_of_view(view, context);
     char *buffer = arena_new(context->arena, char, size), *room;
+    struct bytes nothing = { NULL, 0 };
     struct json json;
 
-    if (!buffer || !stats)
-        return fail(err, ERR_TOO_LARGE, "data",
-                    "the reply may take %zu bytes as JSON text and there is no memory for it; ask "
-                    "for data=base64 or none, format=npy or raw, or fewer maps",
-                    size);
+    if (!buffer || !stats) {
+        fail(err, ERR_TOO_LARGE, "data",
+             "the reply may take %zu bytes as JSON text and there is no memory for it; ask for "
+             "data=base64 or none, format=npy or raw, or fewer maps",
+             size);
+        return nothing;
+    }
     json_init(&json, buffer, size);
     json_open(&json, NULL, '{');
     output_encode(&json, request, view, listing);
-    if (!facts_encode(&json, request, plan, output, context, err))
-        return false;
+    if (!facts_encode(&json, request, plan, view->output, context, err))
+        return nothing;
     for (int i = 0; i < view->shape.count * view->shape.channels; i++)
         nonfinite += stats[i].nonfinite;
     if (nonfinite)
@@ -145,8 +148,9 @@ bool json_encode(const struct convolve_request *request, const struct conv_plan 
     timings_encode(&json, context->stages);
     json_text(&json, "request_id", context->request_id);
     json_close(&json, '}');
-    if (json.full)
-        return fail(err, ERR_INTERNAL, "", "the reply is longer than was computed");
-    reply_set(reply, 200, "application/json", (struct bytes){ buffer, (size_t)(json.at - buffer) });
-    return true;
+    if (json.full) {
+        fail(err, ERR_INTERNAL, "", "the reply is longer than was computed");
+        return nothing;
+    }
+    return (struct bytes){ buffer, (size_t)(json.at - buffer) };
 }

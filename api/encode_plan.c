@@ -168,9 +168,9 @@ bool info_encode(const struct limits *limits, const char *server_json, struct ar
     engines_encode(&json);
     json_text(&json, "isa", conv_isa());
     json_text(&json, "blas_core", conv_blas_core());
-    room = more ? json_room(&json, NULL, more) : NULL; /* members, as the server wrote them */
+    room = more ? json_room(&json, NULL, more + 1) : NULL; /* members, as the server wrote them */
     if (room)
-        json.at = (char *)memcpy(room, server_json, more) + more;
+        json.at = stpcpy(room, server_json);
     json_close(&json, '}');
     return reply_json(&json, buffer, reply, err);
 }

@@ -107,7 +107,7 @@ static void range_init(struct sheet *sheet, const struct convolve_request *reque
 
 static void tile_range(const struct sheet *sheet, int tile, float *lo, float *hi)
 {
-    const struct map_stats *stats = sheet->stats + tile * sheet->tile_planes;
+    const struct map_stats *stats = sheet->stats + (ptrdiff_t)tile * sheet->tile_planes;
     float least = INFINITY, greatest = -INFINITY, largest = 0;
 
     *lo = sheet->lo;
@@ -130,15 +130,20 @@ static void tile_range(const struct sheet *sheet, int tile, float *lo, float *hi
     }
 }
 
-/* Values to 0..white. */
-static void quantize(uint16_t *levels, const float *values, size_t count, float lo, float scale,
-                     float white, bool absolute)
+/* How a tile's values become 0..white. */
+struct scale {
+    float lo, factor, white;
+    bool absolute;
+};
+
+static void quantize(uint16_t *levels, const float *values, size_t count, struct scale scale)
 {
     for (size_t i = 0; i < count; i++) {
-        float level = ((absolute ? fabsf(values[i]) : values[i]) - lo) * scale;
+        float value = scale.absolute ? fabsf(values[i]) : values[i];
+        float level = (value - scale.lo) * scale.factor;
 
         level = level > 0 ? level : 0; /* NaN too */
-        level = level < white ? level : white;
+        level = level < scale.white ? level : scale.white;
         levels[i] = (uint16_t)(int)(level + 0.5f);
     }
 }
@@ -157,7 +162,7 @@ static void place(const struct sheet *sheet, uint8_t *out, const uint16_t *level
         for (size_t i = 0; i < count; i++)
             out[i * step] = (uint8_t)levels[i];
     } else {
-        out += 2 * plane;
+        out += 2 * (ptrdiff_t)plane;
         for (size_t i = 0; i < count; i++) {
             out[2 * i * step] = (uint8_t)(levels[i] >> 8);
             out[2 * i * step + 1] = (uint8_t)levels[i];
@@ -176,11 +181,14 @@ static void draw_band(void *arg, int index, int slot)
            pixel = (size_t)(sheet->png.channels * sheet->png.depth / 8);
     size_t top = (size_t)(tile / sheet->columns) * (size_t)(shape->height + GAP);
     size_t left = (size_t)(tile % sheet->columns) * (width + GAP);
-    float lo, hi, white = sheet->png.depth == 16 ? 65535 : 255;
+    struct scale scale = { .white = sheet->png.depth == 16 ? 65535 : 255,
+                           .absolute = sheet->range == RANGE_ABS };
     uint16_t levels[SPAN];
+    float hi;
 
     (void)slot;
-    tile_range(sheet, tile, &lo, &hi);
+    tile_range(sheet, tile, &scale.lo, &hi);
+    scale.factor = scale.white / (hi - scale.lo);
     for (int y = from; y < to; y++)
         for (int plane = 0; plane < sheet->tile_planes; plane++) {
             const float *row =
@@ -193,8 +201,7 @@ static void draw_band(void *arg, int index, int slot)
             for (size_t x = 0; x < width; x += SPAN) {
                 size_t span = width - x < SPAN ? width - x : SPAN;
 
-                quantize(levels, row + x, span, lo, white / (hi - lo), white,
-                         sheet->range == RANGE_ABS);
+                quantize(levels, row + x, span, scale);
                 place(sheet, out + x * pixel, levels, span, plane);
             }
         }

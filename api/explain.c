@@ -23,11 +23,14 @@ static void compare_with_output(struct json *json, const struct conv_plan *plan,
          (size_t)point->y) *
             (size_t)maps->width +
         (size_t)point->x;
+    uint32_t bits, output_bits;
 
     if (plan->params.pool_type != POOL_NONE || plan->params.combine != COMBINE_NONE)
         return;
     json_float(json, "output", output[at]);
-    json_bool(json, "equal", !memcmp(output + at, &activated, sizeof activated));
+    memcpy(&bits, &activated, sizeof bits);
+    memcpy(&output_bits, output + at, sizeof bits);
+    json_bool(json, "equal", bits == output_bits);
 }
 
 bool explain_encode(struct json *json, const struct convolve_request *request,

@@ -116,7 +116,8 @@ static char *put_decimal(char *out, struct decimal decimal)
 {
     uint32_t digits = decimal.digits, first;
     int exponent = decimal.exponent, point, count, shift;
-    uint64_t rest; /* the second to ninth digit, as letters */
+    const uint64_t zeros = 0x3030303030302e30; /* 0.000000 */
+    uint64_t rest;                             /* the second to ninth digit, as letters */
 
     while (digits < 10000000) /* seldom */
         digits *= 10, exponent--;
@@ -137,7 +138,7 @@ static char *put_decimal(char *out, struct decimal decimal)
         return out + (count > point ? count + 1 : point);
     }
     if (point <= 0 && point > -5) { /* 0.0125 */
-        memcpy(out, "0.000000", 8);
+        memcpy(out, &zeros, 8);
         out += 2 - point;
         out[0] = (char)first;
         memcpy(out + 1, &rest, 8);

@@ -202,7 +202,7 @@ char *floats_write_avx512(char *out, const float *values, size_t count)
     __m512i table[8];
 
     for (int i = 0; i < 8; i++)
-        table[i] = _mm512_loadu_si512(float_factors + FIRST_EXPONENT + 8 * i);
+        table[i] = _mm512_loadu_si512(float_factors + FIRST_EXPONENT + (ptrdiff_t)8 * i);
     for (size_t at = 0; at < count; at += 8) {
         size_t lanes = count - at < 8 ? count - at : 8;
         __m256i bits = _mm256_maskz_loadu_epi32((__mmask8)((1u << lanes) - 1), values + at);

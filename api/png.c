@@ -181,7 +181,7 @@ static void pack_block(void *arg, int index, int slot)
 
 static uint8_t *put_header(uint8_t *out, const struct png *png)
 {
-    static const char signature[8] = "\x89PNG\r\n\x1a\n";
+    static const uint8_t signature[8] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n' };
     uint8_t *chunk = (uint8_t *)memcpy(out, signature, 8) + 8;
     uint8_t *data = put_number(put_number(chunk + 8, (uint32_t)png->width), (uint32_t)png->height);
 

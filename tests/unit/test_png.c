@@ -295,7 +295,7 @@ static void shown_as_picture(struct shown *shown, int depth)
 static bool show(struct shown *shown, const float *values, struct error *err)
 {
     struct reply_context context = { NULL, shown->arena, NULL, "", NULL };
-    struct view view = { values, shown->plan.out, false };
+    struct view view = { values, values, shown->plan.out, false };
 
     if (!png_encode(&shown->request, &shown->plan, &view, &context, &shown->reply, err))
         return false;
