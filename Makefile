@@ -48,7 +48,7 @@ FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SOURCES := $(shell find core api server tests -name '*.[ch]' -o -name '*.inc' -o -name '*.def')
 
 .SECONDARY:
-.PHONY: all run demo test check lint format fuzz cover image test-image deps clean install help
+.PHONY: all run test-web screenshots test-json demo test check lint format fuzz cover image test-image deps clean install help
 all: $(BUILD)/convolved ## build the daemon
 
 run: installed-build ## install what is missing, build, serve on PORT (8080)
@@ -80,6 +80,10 @@ cover: installed-test ## run the tests, say which lines they reached
 	@$(BUILDING) MODE=cover test
 	@tests/tools/cover.sh build/cover
 
+test-web: all ## the page in Debian's Chromium; playwright-core and axe-core come by npm
+	@tests/tools/web.sh
+screenshots: all ## the README's pictures of the page, made anew
+	@tests/tools/web.sh screenshots
 test-json: all ## JSONTestSuite, which npm fetches, against the daemon
 	@tests/tools/json_suite.sh $(BUILD)/convolved build/json-suite
 

@@ -16,7 +16,7 @@ done
 [ -z "$missing" ] || "$tools/install.sh" $missing || say_not "apt has no$missing"
 # What is there already is used without asking a registry.
 [ -d "$pages/node_modules/playwright-core" ] && [ -d "$pages/node_modules/axe-core" ] ||
-    npm ci --prefix "$pages" --ignore-scripts --no-audit --no-fund >/dev/null ||
+    timeout 180 npm ci --prefix "$pages" --ignore-scripts --no-audit --no-fund >/dev/null ||
     say_not "npm cannot install playwright-core and axe-core"
 
 case ${1:-} in
