@@ -1,7 +1,7 @@
 # Measurements and the long proofs, with the rivals that only they link. Part of the Makefile.
 DEPS.codecs := $(DEPS.build) g++ libspng-dev
 
-.PHONY: bench bench-codecs exhaustive
+.PHONY: bench bench-codecs bench-http exhaustive
 bench: installed-build ## layers against oneDNN and im2col; LAYERS=file.csv, JSON=1
 	@$(BUILDING) $(BUILD)/bench_conv
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BUILD)/bench_conv $(LAYERS)
@@ -10,15 +10,21 @@ bench-codecs: installed-codecs ## numbers and PNG against cJSON, sprintf, stb, l
 	@$(BUILDING) $(BUILD)/bench_codecs
 	@$(BUILD)/bench_codecs
 
+bench-http: installed-build ## the textbook layer over HTTP; JSON=1, SECONDS=1, RIVAL=node for a rival
+	@$(BUILDING) $(BUILD)/bench_http all
+	@$(if $(RIVAL),RIVAL="$$(tests/bench/rival_node.sh)") $(BUILD)/bench_http $(BUILD)/convolved
+
 exhaustive: installed-codecs ## all 2^32 floats as text and back (minutes); STEP=1000 a sample
 	@$(BUILDING) $(BUILD)/exhaustive
 	@$(BUILD)/exhaustive $(STEP)
 
 # oneDNN is a rival where it is installed (libdnnl-dev), never a part of the daemon.
-$(BUILD)/bench_conv: $(filter-out %_codecs.o,$(call objects,tests/bench/*.c)) $(CORE)
+$(BUILD)/bench_conv: $(filter-out %_codecs.o %_http.o,$(call objects,tests/bench/*.c)) $(CORE)
 	$(LINK) $(LIBS.core) $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
 $(BUILD)/bench_codecs: $(BUILD)/tests/bench/bench_codecs.o $(API) $(CORE)
 	$(LINK) -lspng $(LIBS.api) $(LIBS.core)
+$(BUILD)/bench_http: $(call objects,tests/bench/*_http.c)
+	$(LINK)
 $(BUILD)/tests/bench/%.o: CFLAGS += -O3
 
 $(BUILD)/exhaustive: tests/exhaustive/floats.cpp $(API) $(CORE)
