@@ -24,7 +24,7 @@ case ${1:-} in
 esac
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-node --test --test-reporter=spec --test-timeout=300000 "$pages/lib.test.js" "$pages/page.test.js" >"$log" 2>&1
+node --test --test-reporter=spec --test-timeout=900000 "$pages/lib.test.js" "$pages/page.test.js" >"$log" 2>&1
 cat "$log"
 passed=$(sed -n 's/^ℹ pass //p' "$log") failed=$(sed -n 's/^ℹ \(fail\|cancelled\) //p' "$log" | paste -sd+ | sed 's/$/ /')
 [ -n "$passed" ] || { echo "0 passed, 1 failed"; exit 1; }
