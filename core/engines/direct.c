@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-    PLANES_BYTES = 128 * 1024,
+    PLANES_BYTES = 256 * 1024,
     LEAST_ROWS = 8,
     BUNDLE = 16 /* groups of small maps that share a tile */
 };

@@ -12,8 +12,8 @@ struct tiling tiling_of(const struct conv_plan *plan)
     struct tiling t = { .height = plan->maps.height, .width = plan->maps.width };
 
     t.flat = p->kernel_size[0] == 1 && p->kernel_size[1] == 1;
-    t.whole = t.flat && t.height == plan->in.height && t.width == plan->in.width && !p->pads[0] &&
-              !p->pads[1];
+    t.whole = t.flat && p->stride[0] == 1 && p->stride[1] == 1 && !p->pads[0] && !p->pads[1] &&
+              t.height == plan->in.height && t.width == plan->in.width;
     if (t.whole) {
         t.width *= t.height;
         t.height = 1;

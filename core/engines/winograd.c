@@ -138,27 +138,38 @@ static void transform_weights(const float *g, float *u, size_t step)
                 (float)(half[i][0] * G[j][0] + half[i][1] * G[j][1] + half[i][2] * G[j][2]);
 }
 
+/* U of a panel of filters: a channel of all of them at a time, since its rows lie far apart. */
+static void pack_panel(const struct layer *l, const float *weights, int filters, float *u)
+{
+    size_t channels = (size_t)l->channels, panel = (size_t)l->kernels->panel;
+    float block[PRODUCTS][PANEL_MOST] = { { 0 } };
+
+    for (size_t c = 0; c < channels; c++) {
+        for (size_t k = 0; k < (size_t)filters; k++)
+            transform_weights(weights + (k * channels + c) * 9, &block[0][k], PANEL_MOST);
+        for (size_t p = 0; p < PRODUCTS; p++)
+            memcpy(u + (p * channels + c) * panel, block[p], panel * sizeof *u);
+    }
+}
+
 static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, void *shared)
 {
     struct layer l = layer_of(plan);
     struct carver carver = { .at = shared };
     struct prepared *prepared = carve_shared(&carver, &l);
-    size_t panel = (size_t)l.kernels->panel, step = (size_t)l.channels * panel;
+    int panel = l.kernels->panel;
     float *u = prepared->weights, *bias = prepared->bias;
 
     for (int g = 0; g < plan->params.groups; g++)
-        for (int k = 0; k < l.panels * l.kernels->panel; k++) {
-            size_t filter = times(g, l.filters) + (size_t)k, lane = (size_t)k % panel;
-            bool real = k < l.filters;
+        for (int k = 0; k < l.filters; k += panel, bias += panel) {
+            int filters = at_most(panel, l.filters - k);
+            size_t first = times(g, l.filters) + (size_t)k;
 
-            for (size_t c = 0; real && c < (size_t)l.channels; c++)
-                transform_weights(in->weights + (filter * (size_t)l.channels + c) * 9,
-                                  u + c * panel + lane, step);
-            for (size_t i = 0; !real && i < PRODUCTS * (size_t)l.channels; i++)
-                u[i * panel + lane] = 0;
-            *bias++ = real && in->bias ? in->bias[filter] : 0;
-            if (lane + 1 == panel)
-                u += PRODUCTS * step;
+            memset(bias, 0, (size_t)panel * sizeof *bias);
+            if (in->bias)
+                memcpy(bias, in->bias + first, (size_t)filters * sizeof *bias);
+            pack_panel(&l, in->weights + first * (size_t)l.channels * 9, filters, u);
+            u += times(panel, l.channels) * PRODUCTS;
         }
 }
 

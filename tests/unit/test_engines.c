@@ -217,6 +217,25 @@ TEST(every_exact_engine_treats_infinities_nans_and_minus_zeros_as_the_reference_
     try_layers(2, 300, true);
 }
 
+TEST(a_strided_1x1_layer_whose_padding_restores_the_size_is_not_taken_for_the_picture_itself)
+{
+    static const float image[18] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 }, weights[6] = { 1, 10, 100 };
+    struct subject s = { .layer = { conv_defaults, { 1, 6, 1, 3 } },
+                         .in = { image, weights, NULL, NULL } };
+    struct arena *arena = arena_create((size_t)1 << 24);
+    struct error err;
+
+    s.layer.params.out_channels = 1;
+    s.layer.params.kernel_size[0] = s.layer.params.kernel_size[1] = 1;
+    s.layer.params.stride[0] = s.layer.params.stride[1] = 2;
+    s.layer.params.pads[3] = 2;
+    assert_true(conv_plan_init(&s.plan, &s.layer.params, s.layer.in, NULL, &err));
+    assert_int_equal(s.plan.out.width, 3);
+    assert_null(run(&s, "pointwise", NULL, false, arena));
+    compare(&s, 0, &(struct pool *){ NULL }, 1, arena);
+    arena_destroy(arena);
+}
+
 /* The largest difference, as a part of the largest value. */
 static double relative_difference(const float *want, const float *got, size_t count)
 {
