@@ -11,7 +11,8 @@ const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
 
 // The daemon with these options; url ends in a slash. stop() waits till it has ended.
 export async function daemon(...options) {
-  const child = spawn(PROGRAM, ['--listen', '127.0.0.1:0', '--log-level', 'warning', ...options], { cwd: ROOT });
+  const listen = options.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+  const child = spawn(PROGRAM, [...listen, '--log-level', 'warning', ...options], { cwd: ROOT });
   let said = '';
   const url = await new Promise((done, fail) => {
     const hear = data => { said += data; const m = /listens on (http:\S+)/.exec(said); if (m) done(m[1] + '/'); };
