@@ -197,7 +197,7 @@ export function npyRead(file) {
   const head = new TextDecoder('latin1').decode(new Uint8Array(file).subarray(0, start));
   const dims = /'shape':\s*\(([\d,\s]*)\)/.exec(head), kind = /'descr':\s*'([<>|])([fiub])(\d)'/.exec(head);
   const get = kind && { f: 'Float', i: 'Int', u: 'Uint', b: 'Uint' }[kind[2]] + 8 * kind[3];
-  if (!head.startsWith('\x93NUMPY') || !dims || !DataView.prototype['get' + get]) throw new Error('This is no npy file of numbers.');
+  if (!head.startsWith('NUMPY', 1) || !dims || !DataView.prototype['get' + get]) throw new Error('This is no npy file of numbers.');
   if (/'fortran_order':\s*True/.test(head)) throw new Error('This npy file is in Fortran order; save np.ascontiguousarray(w).');
   const shape = dims[1].split(',').filter(s => s.trim()).map(Number), n = shape.reduce((a, x) => a * x, 1);
   if (view.byteLength < start + n * kind[3]) throw new Error('This npy file is cut short.');
