@@ -26,25 +26,31 @@ static void formula_encode(struct json *json, const char *name, struct side side
     json_text(json, name, text);
 }
 
-/* axis 0 is height, 1 width; pads are top, left, bottom, right. */
+/* axis 0 is height, 1 width. */
+static int side_of(struct shape shape, int axis)
+{
+    return axis ? shape.width : shape.height;
+}
+
+/* Pads are top, left, bottom, right. */
 static struct side maps_side(const struct conv_plan *plan, int axis)
 {
     const struct conv_params *params = &plan->params;
 
-    return (struct side){ (&plan->in.height)[axis],  params->kernel_size[axis],
-                          params->pads[axis],        params->pads[axis + 2],
-                          params->stride[axis],      params->dilation[axis],
-                          (&plan->maps.height)[axis] };
+    return (struct side){ side_of(plan->in, axis),  params->kernel_size[axis],
+                          params->pads[axis],       params->pads[axis + 2],
+                          params->stride[axis],     params->dilation[axis],
+                          side_of(plan->maps, axis) };
 }
 
 static struct side pool_side(const struct conv_plan *plan, int axis)
 {
     const struct conv_params *params = &plan->params;
 
-    return (struct side){ (&plan->maps.height)[axis], params->pool_kernel_size[axis],
-                          params->pool_pads[axis],    params->pool_pads[axis + 2],
-                          params->pool_stride[axis],  1,
-                          (&plan->out.height)[axis] };
+    return (struct side){ side_of(plan->maps, axis), params->pool_kernel_size[axis],
+                          params->pool_pads[axis],   params->pool_pads[axis + 2],
+                          params->pool_stride[axis], 1,
+                          side_of(plan->out, axis) };
 }
 
 static void sizes_encode(struct json *json, const struct conv_plan *plan)
