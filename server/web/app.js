@@ -172,7 +172,7 @@ async function gone() {
 
 function complain(id, text = '') { // at the field, else above the results
   for (const e of document.querySelectorAll('[aria-invalid]')) e.removeAttribute('aria-invalid');
-  const e = id && $(id);
+  const e = id ? $(id) : null;
   $('problem').textContent = text;
   if (!text) return;
   (e?.closest('fieldset') ?? $('results')).prepend($('problem'));
