@@ -12,11 +12,13 @@ static cJSON *document;
 static cJSON *openapi(void)
 {
     struct arena *arena;
+    struct bytes file;
 
     if (document)
         return document;
     arena = arena_create(1 << 20);
-    document = cJSON_Parse(file_read("api/openapi.json", arena).data);
+    file = file_read("api/openapi.json", arena);
+    document = cJSON_ParseWithLength(file.data, file.size);
     arena_destroy(arena);
     if (!document)
         fail_msg("api/openapi.json is not JSON near: %.60s", cJSON_GetErrorPtr());
