@@ -23,7 +23,7 @@ struct message {
 struct limits {
     size_t pixels, output; /* decoded pixels of all pictures; bytes of the returned tensor */
     uint64_t macs;
-    size_t memory; /* bytes of the request's arena */
+    size_t memory;           /* bytes of the request's arena */
     const atomic_bool *stop; /* set by another thread: decoding ends with ERR_DEADLINE; or NULL */
     /* The request's timeout_ms, counted from started_ms, lowers it before pictures are decoded; or
      * NULL. */
@@ -44,34 +44,36 @@ struct reply {
     int status;
     const char *content_type;
     struct bytes body;
-    struct shape output_shape;  /* count 0: no Convolved-Output-Shape header */
-    char range[48];             /* "lo,hi" of a PNG, or "" */
-    size_t workspace_bytes;     /* Convolved-Workspace-Bytes; with output_shape */
-    const char *allow;          /* of a 405, or NULL */
-    int retry_after_s;          /* of a 429 or 503, or 0 */
+    struct shape output_shape;   /* count 0: no Convolved-Output-Shape header */
+    char range[48];              /* "lo,hi" of a PNG, or "" */
+    size_t workspace_bytes;      /* Convolved-Workspace-Bytes; with output_shape */
+    const char *allow;           /* of a 405, or NULL */
+    int retry_after_s;           /* of a 429 or 503, or 0 */
     size_t tensor_header_length; /* Inference-Header-Content-Length of the reply, or 0 */
-    char problem[2048];         /* so that the error path allocates nothing */
+    char problem[2048];          /* so that the error path allocates nothing */
 };
 
 #define WORDS_OF_weight_layout(W)                                                                  \
-    W(WEIGHTS_OIHW, "oihw") W(WEIGHTS_HWIO, "hwio") W(WEIGHTS_OHWI, "ohwi") W(WEIGHTS_IHWO, "ihwo")
+    W(WEIGHTS_OIHW, "oihw") W(WEIGHTS_HWIO, "hwio") W(WEIGHTS_OHWI, "ohwi") W(WEIGHTS_IHWO, "ihw"  \
+                                                                                            "o")
 #define WORDS_OF_input_layout(W)  W(INPUT_CHW, "chw") W(INPUT_HWC, "hwc")
 #define WORDS_OF_output_layout(W) W(OUTPUT_NCHW, "nchw") W(OUTPUT_NHWC, "nhwc")
 #define WORDS_OF_channels(W)                                                                       \
     W(CHANNELS_AUTO, "auto") W(CHANNELS_1, "1") W(CHANNELS_3, "3") W(CHANNELS_4, "4")
 #define WORDS_OF_bank_depth(W)                                                                     \
-    W(DEPTH_AUTO, "auto") W(DEPTH_FULL, "full") W(DEPTH_DEPTHWISE, "depthwise")                    \
-    W(DEPTH_LUMA, "luma")
+    W(DEPTH_AUTO, "auto")                                                                          \
+    W(DEPTH_FULL, "full") W(DEPTH_DEPTHWISE, "depthwise") W(DEPTH_LUMA, "luma")
 #define WORDS_OF_format(W)                                                                         \
     W(FORMAT_JSON, "json") W(FORMAT_PNG, "png") W(FORMAT_NPY, "npy") W(FORMAT_RAW, "raw")
 #define WORDS_OF_data(W)                                                                           \
     W(DATA_FLAT, "flat") W(DATA_NESTED, "nested") W(DATA_BASE64, "base64") W(DATA_NONE, "none")
 #define WORDS_OF_what(W)                                                                           \
-    W(WHAT_FEATURES, "features") W(WHAT_COLUMNS, "columns") W(WHAT_WEIGHTS, "weights")             \
-    W(WHAT_INPUT, "input")
+    W(WHAT_FEATURES, "features")                                                                   \
+    W(WHAT_COLUMNS, "columns") W(WHAT_WEIGHTS, "weights") W(WHAT_INPUT, "input")
 #define WORDS_OF_range(W)                                                                          \
-    W(RANGE_CLIP, "clip") W(RANGE_MINMAX, "minmax") W(RANGE_GLOBAL, "global")                      \
-    W(RANGE_SYMMETRIC, "symmetric") W(RANGE_ABS, "abs") W(RANGE_GIVEN, "lo,hi")
+    W(RANGE_CLIP, "clip")                                                                          \
+    W(RANGE_MINMAX, "minmax") W(RANGE_GLOBAL, "global") W(RANGE_SYMMETRIC, "symmetric")            \
+        W(RANGE_ABS, "abs") W(RANGE_GIVEN, "lo,hi")
 #define WORDS_OF_colormap(W)                                                                       \
     W(COLORMAP_GRAY, "gray") W(COLORMAP_VIRIDIS, "viridis") W(COLORMAP_RDBU, "rdbu")
 
@@ -90,8 +92,8 @@ enum { MAX_PICTURE_CHANNELS = 4, MAX_WARNINGS = 8, MAX_EXPLAIN = 64, MAX_RANK = 
 
 /* The request's own fields, from api/fields.def. */
 struct fields {
-#define CONV_FIELD_REALS(name) float name[MAX_PICTURE_CHANNELS]
-#define CONV_FIELD_TEXT(name)  char name[32]
+#define CONV_FIELD_REALS(name)                    float name[MAX_PICTURE_CHANNELS]
+#define CONV_FIELD_TEXT(name)                     char name[32]
 #define PARAM(kind, name, preset, min, max, help) CONV_FIELD_##kind(name);
 #include "api/fields.def"
     float range_lo, range_hi; /* of RANGE_GIVEN */
@@ -127,14 +129,14 @@ struct infer {
 struct convolve_request {
     struct conv_params params;
     struct fields fields;
-    struct tensor image;         /* [N, C, H, W]; data NULL for a plan by shape alone */
+    struct tensor image; /* [N, C, H, W]; data NULL for a plan by shape alone */
     struct picture_info picture;
-    struct shape weight_shape;   /* [K, C/groups, Fh, Fw] */
-    struct conv_inputs inputs;   /* the weights as used: scaled, flipped, expanded over channels */
-    const char *bank;            /* the preset's id or the generator's word, or NULL */
-    enum bank_kind bank_kind;    /* with bank; BANK_LAYER otherwise */
-    enum range range;            /* as resolved from the fields, the bank and the layer */
-    const int *maps;             /* the maps to return; NULL all */
+    struct shape weight_shape; /* [K, C/groups, Fh, Fw] */
+    struct conv_inputs inputs; /* the weights as used: scaled, flipped, expanded over channels */
+    const char *bank;          /* the preset's id or the generator's word, or NULL */
+    enum bank_kind bank_kind;  /* with bank; BANK_LAYER otherwise */
+    enum range range;          /* as resolved from the fields, the bank and the layer */
+    const int *maps;           /* the maps to return; NULL all */
     int map_count;
     const struct explain_point *explain;
     int explain_count;
@@ -143,8 +145,7 @@ struct convolve_request {
 };
 
 /* One sentence into the request's warnings; silently full after MAX_WARNINGS. */
-void warn(struct warnings *warnings, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void warn(struct warnings *warnings, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Bytes to a request whose numbers are in range and whose tensors match the layer's shapes
  * (conv_plan_init still checks geometry). convolve: a picture or tensor and weights are there.

@@ -51,7 +51,7 @@ bool gunzip_body(const char *encoding, struct bytes *body, const struct limits *
         return fail(err, ERR_TOO_LARGE, "",
                     "the body inflates to %zu bytes; the limit is %zu (%d times its size)", size,
                     most < limits->memory ? most : limits->memory, GUNZIP_RATIO);
-    out = arena_new(arena, char, size + 2 * BODY_SLACK);
+    out = arena_new(arena, char, size + 2 * (size_t)BODY_SLACK);
     if (!out)
         return fail(err, ERR_TOO_LARGE, "",
                     "the body inflates to %zu bytes, over the memory limit "

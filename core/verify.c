@@ -223,9 +223,9 @@ static bool test_layer(const int *l, const char *engine, struct arena *arena)
         params.kernel_size[i % 2] = l[4];
         params.stride[i % 2] = l[5];
         params.pads[i] = l[6];
-        if (!(floats[i] = arena_new(arena, float, 4 * TEST_FLOATS)))
+        if (!(floats[i] = arena_new(arena, float, (size_t)4 * TEST_FLOATS)))
             return false;
-        fill(floats[i], 4 * TEST_FLOATS, (uint32_t)i);
+        fill(floats[i], (size_t)4 * TEST_FLOATS, (uint32_t)i);
     }
     params.groups = l[7];
     if (!conv_plan_init(&plan, &params, in, engine, &err))
@@ -236,7 +236,8 @@ static bool test_layer(const int *l, const char *engine, struct arena *arena)
     for (int k = 0; k < plan.maps.channels; k++)
         for (int y = 0; y < plan.maps.height; y++)
             for (int x = 0; x < plan.maps.width; x++) {
-                double want = (double)exact(&plan, &inputs, k, y, x, floats[0] + 3 * TEST_FLOATS);
+                double want =
+                    (double)exact(&plan, &inputs, k, y, x, floats[0] + (size_t)3 * TEST_FLOATS);
                 double off = fabs((double)*floats[3]++ - want);
 
                 right =

@@ -102,7 +102,8 @@ TEST(a_short_queue_gives_only_200_and_503_and_a_clean_stop)
 
 TEST(sigterm_during_50_requests_loses_none_of_them)
 {
-    struct daemon *daemon = daemon_start("--workers", "2", "--queue", "60", "--shutdown-timeout", "5min");
+    struct daemon *daemon =
+        daemon_start("--workers", "2", "--queue", "60", "--shutdown-timeout", "5min");
     const char *request = posted(LIGHT);
     int fds[50];
 
