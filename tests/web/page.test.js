@@ -308,7 +308,7 @@ test('413 says the limit, 422 stands at its field, 503 says when it tries again 
   assert.equal(await page.getAttribute('#stride', 'aria-invalid'), 'true');
   assert.ok(await page.evaluate(() => document.getElementById('stride').closest('fieldset').contains(document.getElementById('problem'))));
   await page.unroute('**/convolve');
-  let busy = 3; // input, weights and maps are asked for at once
+  let busy = 1; // input and weights are kept: only the maps are asked for
   await page.route('**/convolve', route => busy-- > 0 ? route.fulfill({ status: 503, headers: { 'Retry-After': '1' }, contentType: 'application/problem+json', body: '{"detail":"every worker is busy"}' }) : route.continue());
   await page.fill('#stride', '7');
   await page.waitForFunction(() => /every worker is busy Trying again in 1 s/.test(document.getElementById('problem').textContent));
