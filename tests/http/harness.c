@@ -97,7 +97,7 @@ struct daemon *daemon_start_with(const char *const *options)
 {
     struct daemon *daemon = calloc(1, sizeof *daemon);
     const char *line = NULL;
-    int status;
+    siginfo_t end = { 0 };
 
     assert_non_null(daemon);
     daemon->log_fd = memfd_create("log", MFD_CLOEXEC);
@@ -113,7 +113,7 @@ struct daemon *daemon_start_with(const char *const *options)
         line = strstr(daemon_log(daemon), "http://127.0.0.1:");
         if (line && strchr(line, '\n'))
             daemon->port = atoi(line + strlen("http://127.0.0.1:"));
-        else if (waitpid(daemon->pid, &status, WNOHANG | WNOWAIT) == daemon->pid)
+        else if (!waitid(P_PID, (id_t)daemon->pid, &end, WEXITED | WNOHANG | WNOWAIT) && end.si_pid)
             break;
         else
             nap();
