@@ -17,6 +17,9 @@ FLAGS.cover   := -O0 -g --coverage
 FLAGS.fuzz    := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover \
                  -fsanitize=fuzzer-no-link,address,undefined
 
+# GCC's fake stack (detect_stack_use_after_return) misaligns locals that are vectors of 64 bytes.
+%_avx512.o %/avx512.o: FLAGS.asan += --param asan-use-after-return=0
+
 HARDEN.release := -D_FORTIFY_SOURCE=3 -fstack-clash-protection -fcf-protection
 CFLAGS   += -std=gnu17 $(FLAGS.$(MODE)) $(HARDEN.$(MODE)) -fstack-protector-strong -fPIE
 CFLAGS   += -fno-math-errno -ffp-contract=off
@@ -123,8 +126,6 @@ $(BUILD)/%.o: %.c Makefile
 
 # Only a kernel's own file may use its instructions; what is picked at run time runs there.
 KERNELS.release := -O3
-# GCC's fake stack (detect_stack_use_after_return) misaligns locals that are vectors of 64 bytes.
-KERNELS.asan    := $(if $(findstring clang,$(CC)),,--param asan-use-after-return=0)
 # Unrolled kernels under every sanitizer at once take clang ten minutes; asan runs them instead.
 KERNELS.fuzz    := -fno-sanitize=all \
                    -fno-sanitize-coverage=trace-pc-guard,inline-8bit-counters,trace-cmp,pc-table
