@@ -54,8 +54,9 @@ struct reply {
 };
 
 #define WORDS_OF_weight_layout(W)                                                                  \
-    W(WEIGHTS_OIHW, "oihw") W(WEIGHTS_HWIO, "hwio") W(WEIGHTS_OHWI, "ohwi") W(WEIGHTS_IHWO, "ihw"  \
-                                                                                            "o")
+    W(WEIGHTS_OIHW, "oihw")                                                                        \
+    W(WEIGHTS_HWIO, "hwio") W(WEIGHTS_OHWI, "ohwi") W(WEIGHTS_IHWO, "ihw"                          \
+                                                                    "o")
 #define WORDS_OF_input_layout(W)  W(INPUT_CHW, "chw") W(INPUT_HWC, "hwc")
 #define WORDS_OF_output_layout(W) W(OUTPUT_NCHW, "nchw") W(OUTPUT_NHWC, "nhwc")
 #define WORDS_OF_channels(W)                                                                       \
@@ -72,8 +73,9 @@ struct reply {
     W(WHAT_COLUMNS, "columns") W(WHAT_WEIGHTS, "weights") W(WHAT_INPUT, "input")
 #define WORDS_OF_range(W)                                                                          \
     W(RANGE_CLIP, "clip")                                                                          \
-    W(RANGE_MINMAX, "minmax") W(RANGE_GLOBAL, "global") W(RANGE_SYMMETRIC, "symmetric")            \
-        W(RANGE_ABS, "abs") W(RANGE_GIVEN, "lo,hi")
+    W(RANGE_MINMAX, "minmax")                                                                      \
+    W(RANGE_GLOBAL, "global") W(RANGE_SYMMETRIC, "symmetric") W(RANGE_ABS, "abs")                  \
+        W(RANGE_GIVEN, "lo,hi")
 #define WORDS_OF_colormap(W)                                                                       \
     W(COLORMAP_GRAY, "gray") W(COLORMAP_VIRIDIS, "viridis") W(COLORMAP_RDBU, "rdbu")
 
@@ -105,10 +107,6 @@ struct picture_info {
     const char *format; /* "png", "jpeg", "bmp", "pnm", "npy", "json", "sample" */
 };
 
-struct explain_point {
-    int n, k, y, x;
-};
-
 struct warnings {
     int count;
     char text[MAX_WARNINGS][240];
@@ -138,7 +136,7 @@ struct convolve_request {
     enum range range;          /* as resolved from the fields, the bank and the layer */
     const int *maps;           /* the maps to return; NULL all */
     int map_count;
-    const struct explain_point *explain;
+    const struct conv_point *explain;
     int explain_count;
     const struct infer *infer; /* the reply is that protocol's; NULL: our own */
     struct warnings warnings;

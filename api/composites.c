@@ -166,13 +166,13 @@ bool set_maps(struct decoder *d, const struct given *given)
     return true;
 }
 
-static bool set_point(struct decoder *d, const cJSON *object, struct explain_point *point)
+static bool set_point(struct decoder *d, const cJSON *object, struct conv_point *point)
 {
     static const char *const names[] = { "n", "k", "y", "x", NULL };
     const cJSON *member;
     int seen = 1; /* n may be left out */
 
-    *point = (struct explain_point){ 0 };
+    *point = (struct conv_point){ 0 };
     cJSON_ArrayForEach(member, object) {
         int index = word_find(names, member->string);
         int *out[] = { &point->n, &point->k, &point->y, &point->x };
@@ -196,12 +196,12 @@ bool set_explain(struct decoder *d, const struct given *given)
 {
     bool one = cJSON_IsObject(given->item);
     int count = one ? 1 : cJSON_IsArray(given->item) ? cJSON_GetArraySize(given->item) : 0;
-    struct explain_point *points;
+    struct conv_point *points;
     const cJSON *object = one ? given->item : given->item->child;
 
     if (!count || count > MAX_EXPLAIN)
         return value_refuse(d, given, "a list of 1 to 64 points {\"k\",\"y\",\"x\"}");
-    points = arena_new(d->arena, struct explain_point, (size_t)count);
+    points = arena_new(d->arena, struct conv_point, (size_t)count);
     if (!points)
         return fail(d->err, ERR_TOO_LARGE, "explain", "explain is over the memory limit");
     for (int i = 0; i < count; i++, object = object->next)

@@ -277,7 +277,7 @@ static bool check_points(const struct convolve_request *request, const struct co
     const struct shape *maps = &plan->maps;
 
     for (int i = 0; i < request->explain_count; i++) {
-        const struct explain_point *p = &request->explain[i];
+        const struct conv_point *p = &request->explain[i];
 
         if (p->n >= maps->count || p->k >= maps->channels || p->y >= maps->height ||
             p->x >= maps->width)

@@ -14,7 +14,7 @@ size_t explain_bound(const struct convolve_request *request, const struct conv_p
 
 /* The same number as the reply has it, where the maps leave as they are: no pooling on top. */
 static void compare_with_output(struct json *json, const struct conv_plan *plan,
-                                const struct explain_point *point, float activated,
+                                const struct conv_point *point, float activated,
                                 const float *output)
 {
     const struct shape *maps = &plan->maps;
@@ -44,9 +44,8 @@ bool explain_encode(struct json *json, const struct convolve_request *request,
         return fail(err, ERR_TOO_LARGE, "explain", "there is no memory left for explain");
     json_open(json, "explain", '[');
     for (int i = 0; i < request->explain_count; i++) {
-        const struct explain_point *point = request->explain + i;
-        float sum = conv_explain(plan, &request->inputs, point->n, point->k, point->y, point->x,
-                                 window, products);
+        const struct conv_point *point = request->explain + i;
+        float sum = conv_explain(plan, &request->inputs, *point, window, products);
         float activated = conv_activate(plan->params.activation, sum);
         const float *bias = request->inputs.bias;
 

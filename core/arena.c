@@ -20,8 +20,8 @@ struct block {
 struct arena_cache {
     pthread_mutex_t lock;
     struct block *blocks; /* the latest first */
-    size_t total, keep;
-    atomic_size_t used; /* charged bytes of all arenas */
+    size_t keep;          /* bytes of them, at most */
+    atomic_size_t used;   /* charged bytes of all arenas */
     size_t most;
 };
 
@@ -98,7 +98,6 @@ static struct block *cache_take(struct arena_cache *cache, size_t size)
         if ((*at)->size >= size && (*at)->size / 2 <= size) {
             taken = *at;
             *at = taken->next;
-            cache->total -= taken->size;
             break;
         }
     pthread_mutex_unlock(&cache->lock);
@@ -108,22 +107,16 @@ static struct block *cache_take(struct arena_cache *cache, size_t size)
 /* Older blocks make room for this one. */
 static void cache_give(struct arena_cache *cache, struct block *block)
 {
-    struct block *evicted = NULL;
+    struct block **at = &cache->blocks, *evicted;
+    size_t left = cache->keep;
 
     pthread_mutex_lock(&cache->lock);
     block->next = cache->blocks;
     cache->blocks = block;
-    cache->total += block->size;
-    for (struct block **at = &cache->blocks, *last; cache->total > cache->keep;
-         at = &cache->blocks) {
-        while ((*at)->next)
-            at = &(*at)->next;
-        last = *at;
-        *at = NULL;
-        cache->total -= last->size;
-        last->next = evicted;
-        evicted = last;
-    }
+    for (; *at && (*at)->size <= left; at = &(*at)->next)
+        left -= (*at)->size;
+    evicted = *at;
+    *at = NULL;
     pthread_mutex_unlock(&cache->lock);
     free_list(evicted);
 }

@@ -247,7 +247,7 @@ static bool pick_engine(struct conv_plan *plan, const char *name, struct error *
         seen = engine->pads ? *plan : padding_plan(plan);
         fail(err, ERR_ENGINE, "algorithm", "%s failed its self-test on this machine; use auto",
              engine->name);
-        if (broken & 1u << i || !engine->fits(&seen, err) ||
+        if (broken & 1u << i || (engine->fits && !engine->fits(&seen, err)) ||
             (!name && engine->suits && !engine->suits(&seen)))
             continue;
         engine->size(&seen);

@@ -96,10 +96,15 @@ float conv_pixel(const struct conv_plan *plan, const float *plane, int y, int x)
 /* X_col of picture n, [col_rows x col_columns], as the textbook draws it. */
 void conv_columns(const struct conv_plan *plan, const float *image, int n, float *columns);
 
+/* Which output: picture n, filter k, row y, column x of plan.maps. */
+struct conv_point {
+    int n, k, y, x;
+};
+
 /* One output of the convolution before activation, as its products: window, and products (window
  * times weight), each [C/groups][Fh][Fw], w_columns floats. Returns the exact-order fmaf sum. */
-float conv_explain(const struct conv_plan *plan, const struct conv_inputs *in, int n, int k, int y,
-                   int x, float *window, float *products);
+float conv_explain(const struct conv_plan *plan, const struct conv_inputs *in, struct conv_point at,
+                   float *window, float *products);
 float conv_activate(int activation, float value);
 
 /* The largest |difference| between out and the layer done in float64, the end to end way

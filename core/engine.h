@@ -11,7 +11,8 @@ struct engine {
     bool named; /* used only when asked for by name */
     bool pads;  /* knows every padding mode; the others see only zeros, and a copy for the rest */
 
-    /* Can it do this layer on this machine? err (never NULL) says why not, with the field. */
+    /* Can it do this layer on this machine? err (never NULL) says why not, with the field. NULL:
+     * any layer. */
     bool (*fits)(const struct conv_plan *plan, struct error *err);
     /* Is it the fastest that can? NULL: whenever it fits. Asked for by name, it need not be. */
     bool (*suits)(const struct conv_plan *plan);

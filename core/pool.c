@@ -205,6 +205,13 @@ bool pool_submit(struct pool *pool, void (*run)(void *arg), void *arg)
     return taken;
 }
 
+/* The loop lives on its caller's stack, until unlink_loop() and the last helper's goodbye. */
+static void link_loop(struct pool *pool, struct loop *loop)
+{
+    loop->older = pool->loops;
+    pool->loops = loop;
+}
+
 static void unlink_loop(struct pool *pool, const struct loop *loop)
 {
     struct loop **at = &pool->loops;
@@ -223,8 +230,7 @@ void pool_for(struct pool *pool, int count, void (*each)(void *arg, int index, i
         return;
     }
     pthread_mutex_lock(&pool->lock);
-    loop.older = pool->loops;
-    pool->loops = &loop;
+    link_loop(pool, &loop);
     pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->lock);
 

@@ -20,13 +20,13 @@ static void read_window(const struct conv_plan *plan, const float *image, int y,
                                x * p->stride[1] - p->pads[1] + j * p->dilation[1]);
 }
 
-float conv_explain(const struct conv_plan *plan, const struct conv_inputs *in, int n, int k, int y,
-                   int x, float *window, float *products)
+float conv_explain(const struct conv_plan *plan, const struct conv_inputs *in, struct conv_point at,
+                   float *window, float *products)
 {
-    const float *weights = in->weights + (size_t)k * plan->w_columns;
-    float sum = in->bias ? in->bias[k] : 0;
+    const float *weights = in->weights + (size_t)at.k * plan->w_columns;
+    float sum = in->bias ? in->bias[at.k] : 0;
 
-    read_window(plan, conv_group_image(plan, in->image, n, k), y, x, window);
+    read_window(plan, conv_group_image(plan, in->image, at.n, at.k), at.y, at.x, window);
     for (size_t i = 0; i < plan->w_columns; i++) {
         products[i] = window[i] * weights[i];
         sum = fmaf(window[i], weights[i], sum);

@@ -39,19 +39,21 @@ static void size(struct conv_plan *plan)
     plan->tiles = (int)(tiles_of_a_map(plan) * (size_t)plan->params.groups) * plan->in.count;
 }
 
-/* C [m x n] += A [m x depth] * B [depth x n], rows of C c_stride apart. The serial OpenBLAS of
+/* C [K/groups x columns] += W_row [K/groups x w_columns] * X_col [w_columns x columns], C's rows
+ * being whole maps. The serial OpenBLAS of
  * Debian is built without locks: two products at once share a buffer and give wrong sums (seen
  * with 0.3.21), so there they take turns. */
-static void multiply(int m, int n, int depth, const float *a, const float *b, float *c,
-                     int c_stride)
+static void multiply(const struct conv_plan *plan, const float *weights, const float *x_col,
+                     int columns, float *c)
 {
     static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
     bool serial = openblas_get_parallel() == OPENBLAS_SEQUENTIAL;
+    int filters = plan->maps.channels / plan->params.groups, depth = (int)plan->w_columns;
 
     if (serial)
         pthread_mutex_lock(&turn);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, depth, 1, a, depth, b, n, 1, c,
-                c_stride);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, filters, columns, depth, 1, weights,
+                depth, x_col, columns, 1, c, (int)plan->col_columns);
     if (serial)
         pthread_mutex_unlock(&turn);
 }
@@ -74,8 +76,7 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     for (int i = 0; i < filters; i++)
         for (size_t j = 0; j < columns; j++)
             c[(size_t)i * plan->col_columns + j] = in->bias ? in->bias[k + i] : 0;
-    multiply(filters, (int)columns, (int)plan->w_columns, in->weights + (size_t)k * plan->w_columns,
-             scratch, c, (int)plan->col_columns);
+    multiply(plan, in->weights + (size_t)k * plan->w_columns, scratch, (int)columns, c);
     for (int i = 0; i < filters; i++)
         conv_finish(plan, c + (size_t)i * plan->col_columns, columns);
 }

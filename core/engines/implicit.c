@@ -26,11 +26,6 @@ enum {
     PLANES_BYTES = 256 * 1024
 };
 
-struct prepared {
-    float *bias;    /* [K] */
-    float *weights; /* [groups][chunks][filters of a block: [panels][depth of chunk][rows]] */
-};
-
 /* The layer in numbers that every function here needs. */
 struct layer {
     const struct kernels *kernels;
@@ -85,16 +80,10 @@ static struct layer layer_of(const struct conv_plan *plan)
     return l;
 }
 
-static struct prepared *carve_shared(struct carver *carver, const struct conv_plan *plan)
+/* bias [K], weights [groups][chunks][blocks of filters][panels][depth of chunk][rows] */
+static struct packed *carve_shared(struct carver *carver, const struct conv_plan *plan)
 {
-    size_t filters = (size_t)plan->maps.channels;
-    struct prepared *prepared = carve(carver, 1, sizeof *prepared);
-    float *bias = carve(carver, filters, sizeof(float));
-    float *weights = carve(carver, filters * plan->w_columns, sizeof(float));
-
-    if (prepared)
-        *prepared = (struct prepared){ .bias = bias, .weights = weights };
-    return prepared;
+    return carve_packed(carver, (size_t)plan->maps.channels, plan->w_columns);
 }
 
 struct scratch {
@@ -113,12 +102,6 @@ static struct scratch carve_scratch(struct carver *carver, const struct layer *l
     s.planes = carve(carver, planes_floats(&l->planes, channels, PANEL_MOST), sizeof(float));
     s.panel = carve(carver, depth > PANEL_DEPTH ? 0 : depth, (size_t)l->kernels->panel * 4);
     return s;
-}
-
-static bool fits(const struct conv_plan *plan, struct error *err)
-{
-    (void)plan, (void)err;
-    return true;
 }
 
 static bool fits_pointwise(const struct conv_plan *plan, struct error *err)
@@ -168,13 +151,13 @@ static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, 
 {
     struct layer l = layer_of(plan);
     struct carver carver = { .at = shared };
-    struct prepared *prepared = carve_shared(&carver, plan);
-    float *to = prepared->weights;
+    struct packed *packed = carve_shared(&carver, plan);
+    float *to = packed->weights;
     size_t filters = (size_t)plan->maps.channels;
 
-    memset(prepared->bias, 0, filters * sizeof(float));
+    memset(packed->bias, 0, filters * sizeof(float));
     if (in->bias)
-        memcpy(prepared->bias, in->bias, filters * sizeof(float));
+        memcpy(packed->bias, in->bias, filters * sizeof(float));
     for (int g = 0; g < plan->params.groups; g++) {
         const float *weights = in->weights + (size_t)(g * l.group_filters) * l.depth;
 
@@ -275,7 +258,7 @@ static void run_chunk(const struct work *w, float *out)
 static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
-    const struct prepared *prepared = shared;
+    const struct packed *packed = shared;
     struct carver carver = { .at = scratch };
     struct work w = { .layer = layer_of(plan), .plan = plan };
     const struct layer *l = &w.layer;
@@ -287,13 +270,13 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     w.scratch = carve_scratch(&carver, l);
     filter = times(w.tile.group, l->group_filters) + (size_t)w.tile.filter;
     image = conv_group_image(plan, in->image, w.tile.picture, (int)filter);
-    w.bias = prepared->bias + filter;
+    w.bias = packed->bias + filter;
     planes_offsets(&l->planes, plan, w.scratch.offset);
     for (int c = 0; c < l->group_channels; c += l->chunk) {
         int count = at_most(l->chunk, l->group_channels - c);
 
         /* [groups][chunks][filters]: whole groups, whole chunks, then the block's own. */
-        w.weights = prepared->weights + (size_t)w.tile.group * (size_t)l->group_filters * l->depth +
+        w.weights = packed->weights + (size_t)w.tile.group * (size_t)l->group_filters * l->depth +
                     ((size_t)c * (size_t)l->group_filters + (size_t)w.tile.filter * (size_t)count) *
                         (size_t)l->taps;
         w.in = (struct windows){ image + w.tile.x, plane, count, l->taps, w.scratch.offset };
@@ -331,10 +314,6 @@ const struct engine engine_pointwise = { .name = "pointwise",
                                          .prepare = prepare,
                                          .run = run };
 
-const struct engine engine_implicit = { .name = "implicit",
-                                        .exact = true,
-                                        .fits = fits,
-                                        .suits = suits,
-                                        .size = size,
-                                        .prepare = prepare,
-                                        .run = run };
+const struct engine engine_implicit = {
+    .name = "implicit", .exact = true, .suits = suits, .size = size, .prepare = prepare, .run = run
+};

@@ -194,3 +194,14 @@ void *carve(struct carver *carver, size_t count, size_t size)
     carver->bytes += (count * size + 63) / 64 * 64;
     return taken;
 }
+
+struct packed *carve_packed(struct carver *carver, size_t filters, size_t filter_floats)
+{
+    struct packed *packed = carve(carver, 1, sizeof *packed);
+    float *bias = carve(carver, filters, sizeof(float));
+    float *weights = carve(carver, filters * filter_floats, sizeof(float));
+
+    if (packed)
+        *packed = (struct packed){ .bias = bias, .weights = weights };
+    return packed;
+}

@@ -76,6 +76,14 @@ struct carver {
 };
 void *carve(struct carver *carver, size_t count, size_t size);
 
+/* What prepare() leaves for the tiles: the bias with zeros where none is given, and the weights in
+ * the engine's own order. A NULL carver only counts. */
+struct packed {
+    float *bias, *weights;
+    bool finite; /* swapped: all weights are, so that taps in the padding may be skipped */
+};
+struct packed *carve_packed(struct carver *carver, size_t filters, size_t filter_floats);
+
 /* A product of two counts that are not negative, as what it is used for: a distance. */
 static inline size_t times(int a, int b)
 {

@@ -23,13 +23,6 @@ enum {
     LEAST_FILTERS = 1024 /* times taps, of a tile that need not be less: planes are cut for each */
 };
 
-/* What prepare() leaves for the tiles, behind the weights. */
-struct prepared {
-    bool finite;    /* all weights: taps in the padding may be skipped */
-    float *bias;    /* [groups][padded filters] */
-    float *weights; /* [groups][panels][depth][panel] */
-};
-
 /* The layer in numbers that every function here needs. */
 struct layer {
     const struct kernels *kernels;
@@ -100,23 +93,12 @@ static struct layer layer_of(const struct conv_plan *plan)
     return l;
 }
 
-static bool fits(const struct conv_plan *plan, struct error *err)
+/* bias [groups][padded filters], weights [groups][panels][depth][panel] */
+static struct packed *carve_shared(struct carver *carver, const struct layer *l,
+                                   const struct conv_plan *plan)
 {
-    (void)plan, (void)err;
-    return true;
-}
-
-static struct prepared *carve_shared(struct carver *carver, const struct layer *l,
-                                     const struct conv_plan *plan)
-{
-    size_t filters = (size_t)plan->params.groups * (size_t)l->panels * (size_t)l->kernels->panel;
-    struct prepared *prepared = carve(carver, 1, sizeof *prepared);
-    float *bias = carve(carver, filters, sizeof(float));
-    float *weights = carve(carver, filters * l->depth, sizeof(float));
-
-    if (prepared)
-        *prepared = (struct prepared){ .bias = bias, .weights = weights };
-    return prepared;
+    return carve_packed(carver, times(plan->params.groups, l->panels) * (size_t)l->kernels->panel,
+                        l->depth);
 }
 
 struct scratch {
@@ -155,8 +137,8 @@ static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, 
 {
     struct layer l = layer_of(plan);
     struct carver carver = { .at = shared };
-    struct prepared *prepared = carve_shared(&carver, &l, plan);
-    float *panel = prepared->weights, *bias = prepared->bias;
+    struct packed *packed = carve_shared(&carver, &l, plan);
+    float *panel = packed->weights, *bias = packed->bias;
     const float *weights = in->weights;
     size_t width = (size_t)l.kernels->panel;
     float zero = 0;
@@ -176,7 +158,7 @@ static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, 
         }
     for (size_t i = 0; i < (size_t)plan->maps.channels * l.depth; i++)
         zero += in->weights[i] * 0.0f; /* NaN as soon as one is not finite */
-    prepared->finite = zero == 0;
+    packed->finite = zero == 0;
 }
 
 /* ---- one tile ---- */
@@ -312,9 +294,9 @@ static void cut_planes(struct work *w, const float *image)
 static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
-    const struct prepared *prepared = shared;
+    const struct packed *packed = shared;
     struct carver carver = { .at = scratch };
-    struct work w = { .layer = layer_of(plan), .plan = plan, .finite = prepared->finite };
+    struct work w = { .layer = layer_of(plan), .plan = plan, .finite = packed->finite };
     const struct layer *l = &w.layer;
     int panel = l->kernels->panel, group_filter;
     float *map;
@@ -333,12 +315,12 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
             (size_t)w.tile.group * (size_t)(l->panels * panel) + (size_t)(w.tile.filter + k);
         int filters = at_most(panel, w.tile.filters - k);
 
-        run_panel(&w, prepared->weights + first * l->depth, prepared->bias + first, filters);
+        run_panel(&w, packed->weights + first * l->depth, packed->bias + first, filters);
         put_panel(&w, map + (size_t)k * plan->col_columns, filters);
     }
     tile_finish(&l->tiling, plan, w.tile, maps);
 }
 
 const struct engine engine_swapped = {
-    .name = "swapped", .exact = true, .fits = fits, .size = size, .prepare = prepare, .run = run
+    .name = "swapped", .exact = true, .size = size, .prepare = prepare, .run = run
 };

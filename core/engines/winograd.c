@@ -21,10 +21,6 @@ enum {
     LEAST_FILTERS = 128
 };
 
-struct prepared {
-    float *bias, *weights; /* [padded filters], U */
-};
-
 struct layer {
     const struct kernels *kernels;
     struct conv_plan tiles;               /* the layer whose outputs are tiles */
@@ -60,16 +56,12 @@ static struct layer layer_of(const struct conv_plan *plan)
     return l;
 }
 
-static struct prepared *carve_shared(struct carver *carver, const struct layer *l)
+/* bias [groups][padded filters], weights: U of each group */
+static struct packed *carve_shared(struct carver *carver, const struct layer *l)
 {
-    size_t filters = (size_t)l->tiles.params.groups * (size_t)(l->panels * l->kernels->panel);
-    struct prepared *prepared = carve(carver, 1, sizeof *prepared);
-    float *bias = carve(carver, filters, sizeof(float));
-    float *weights = carve(carver, filters * PRODUCTS * (size_t)l->channels, sizeof(float));
-
-    if (prepared)
-        *prepared = (struct prepared){ bias, weights };
-    return prepared;
+    return carve_packed(carver,
+                        times(l->tiles.params.groups, l->panels) * (size_t)l->kernels->panel,
+                        times(PRODUCTS, l->channels));
 }
 
 struct scratch {
@@ -156,9 +148,9 @@ static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, 
 {
     struct layer l = layer_of(plan);
     struct carver carver = { .at = shared };
-    struct prepared *prepared = carve_shared(&carver, &l);
+    struct packed *packed = carve_shared(&carver, &l);
     int panel = l.kernels->panel;
-    float *u = prepared->weights, *bias = prepared->bias;
+    float *u = packed->weights, *bias = packed->bias;
 
     for (int g = 0; g < plan->params.groups; g++)
         for (int k = 0; k < l.filters; k += panel, bias += panel) {
@@ -262,7 +254,7 @@ static void transform_sums(const struct work *w, const float *bias, int filters,
 static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
-    const struct prepared *prepared = shared;
+    const struct packed *packed = shared;
     struct carver carver = { .at = scratch };
     struct work w = { .layer = layer_of(plan), .plan = plan };
     const struct layer *l = &w.layer;
@@ -279,8 +271,8 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
         size_t first = times(w.tile.group, l->panels) * (size_t)panel + (size_t)(w.tile.filter + k);
         size_t map = (size_t)w.tile.picture * (size_t)plan->maps.channels + (size_t)(filter + k);
 
-        multiply(&w, prepared->weights + first * PRODUCTS * (size_t)l->channels);
-        transform_sums(&w, prepared->bias + first, at_most(panel, w.tile.filters - k),
+        multiply(&w, packed->weights + first * PRODUCTS * (size_t)l->channels);
+        transform_sums(&w, packed->bias + first, at_most(panel, w.tile.filters - k),
                        maps + map * plan->col_columns);
     }
 }

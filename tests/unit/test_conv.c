@@ -320,8 +320,8 @@ TEST(explain_adds_up_to_the_output_bit_for_bit)
         for (size_t j = 0; j < shape_count(plan.out); j++) {
             int x = (int)(j % (size_t)plan.maps.width), rest = (int)(j / (size_t)plan.maps.width);
             int y = rest % plan.maps.height, map = rest / plan.maps.height;
-            float sum = conv_explain(&plan, &in, map / plan.maps.channels, map % plan.maps.channels,
-                                     y, x, window, products);
+            struct conv_point at = { map / plan.maps.channels, map % plan.maps.channels, y, x };
+            float sum = conv_explain(&plan, &in, at, window, products);
 
             sum = conv_activate(l.params.activation, sum);
             assert_memory_equal(&sum, &out[j], sizeof sum);

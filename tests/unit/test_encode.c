@@ -307,7 +307,7 @@ TEST(only_the_maps_that_were_asked_for_come_back)
 
 TEST(explain_takes_a_number_apart_and_it_is_the_reply_s)
 {
-    static const struct explain_point points[] = { { 1, 2, 3, 4 }, { 0, 0, 0, 0 } };
+    static const struct conv_point points[] = { { 1, 2, 3, 4 }, { 0, 0, 0, 0 } };
     struct layer layer;
     cJSON *json, *point, *window, *weights, *products;
     double sum = 0;
