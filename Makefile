@@ -161,5 +161,5 @@ $(BUILD)/api/stb.o: CFLAGS += -ftrivial-auto-var-init=zero -fwrapv $(GUEST.$(MOD
 help: ## say this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
--include tests/bench/bench.mk
+-include tests/bench/bench.mk tests/torture/torture.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
