@@ -21,12 +21,9 @@
 enum {
     CONNECTION = 128 * 1024, /* libmicrohttpd's buffer of one connection: head, upload chunks */
     EXTRA = 256,             /* its own limit of connections lies above ours */
-    FIRST_ROOM = 64 * 1024,  /* the body's first buffer; it quadruples as bytes really arrive */
     SWALLOW = 64 * 1024,     /* a refused body up to this is read, so that the connection lives */
     LINGER = 1024 * 1024     /* of a larger one this much is read before the connection is cut */
 };
-
-/* --- an exchange's beginning and end --- */
 
 static void exchange_begin(struct peer *peer)
 {
@@ -42,25 +39,6 @@ static void exchange_begin(struct peer *peer)
     peer->target = peer->body = NULL;
     peer->target_at = NULL;
     peer->room = peer->swallowed = 0;
-}
-
-/* The client's own id when it is one that logs and headers can carry, else one of ours. */
-static void identify(struct peer *peer, const char *given)
-{
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    size_t length = given ? strlen(given) : 0;
-    uint64_t mixed;
-
-    if (length && length <= REQUEST_ID && strspn(given, allowed) == length) {
-        memcpy(peer->exchange.id, given, length + 1);
-        return;
-    }
-    mixed = peer->http->id_seed + ++peer->http->ids * 0x9e3779b97f4a7c15u; /* splitmix64 */
-    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
-    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
-    snprintf(peer->exchange.id, sizeof peer->exchange.id, "%016llx",
-             (unsigned long long)(mixed ^ mixed >> 31));
 }
 
 /* --- replies --- */
@@ -116,7 +94,7 @@ void peer_cut(struct peer *peer)
 void peer_fail(struct peer *peer, const struct error *err)
 {
     if (!*peer->exchange.id)
-        identify(peer, NULL);
+        peer_identify(peer, NULL);
     exchange_refuse(&peer->exchange, err);
     peer_cut(peer);
 }
@@ -130,7 +108,7 @@ static enum MHD_Result refuse(struct peer *peer, const struct error *err)
     return MHD_YES;
 }
 
-/* --- a request's head --- */
+/* --- a request --- */
 
 static enum MHD_Result collect(void *arg, __attribute__((unused)) enum MHD_ValueKind kind,
                                const char *name, const char *value)
@@ -143,185 +121,23 @@ static enum MHD_Result collect(void *arg, __attribute__((unused)) enum MHD_Value
     return MHD_YES;
 }
 
-static const char *header(const struct peer *peer, const char *name)
+const char *peer_header(const struct peer *peer, const char *name)
 {
     const char *value = MHD_lookup_connection_value(peer->mhd, MHD_HEADER_KIND, name);
 
     return value ? value : "";
 }
 
-static bool check_head(struct peer *peer, const char *version, struct error *err)
+void http_head(const struct peer *peer, struct gate_request *head)
 {
-    struct message *in = &peer->exchange.in;
-    struct gate_request head = { .method = in->method,
-                                 .version = version,
-                                 .target = peer->target ? peer->target : "",
-                                 .target_at = peer->target_at };
-    char *query;
-
-    head.head_end =
-        head.method +
+    head->head_end =
+        head->method +
         MHD_get_connection_info(peer->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
-    MHD_get_connection_values(peer->mhd, MHD_HEADER_KIND, collect, &head);
-    if (!gate_check(&head, &peer->framing, err))
-        return false;
-    query = strchr(peer->target, '?');
-    if (query) {
-        *query = '\0';
-        in->query = query + 1;
-    }
-    in->path = peer->target;
-    return gate_path(peer->target, err);
-}
-
-static bool check_browser(struct peer *peer, struct error *err)
-{
-    const struct config *config = peer->http->service->config;
-    const struct browser_request request = {
-        .method = peer->exchange.in.method,
-        .host = peer->framing.host,
-        .origin = header(peer, "Origin"),
-        .site = header(peer, "Sec-Fetch-Site"),
-        .mode = header(peer, "Sec-Fetch-Mode"),
-        .wanted_method = header(peer, "Access-Control-Request-Method"),
-        .wanted_private = header(peer, "Access-Control-Request-Private-Network"),
-    };
-
-    return browser_check(&request, peer->http->service->loopback, config->cors_origins,
-                         config->allowed_hosts, &peer->exchange.browser, err);
-}
-
-static bool check_body(const struct peer *peer, struct error *err)
-{
-    const struct route *route = peer->exchange.route;
-    const struct gate_result *framing = &peer->framing;
-    size_t limit = peer->http->service->config->max_body;
-
-    if (framing->length > limit)
-        return fail(err, ERR_TOO_LARGE, "",
-                    "the body has %llu bytes; at most %zu are taken (--max-body)",
-                    (unsigned long long)framing->length, limit);
-    if (route && strcmp(route->method, "GET") && !framing->chunked && !framing->sized)
-        return fail(err, ERR_LENGTH, "",
-                    "a %s needs a Content-Length or Transfer-Encoding: chunked", route->method);
-    return true;
-}
-
-/* Who it is, and whether he may now. Preflights and what is OPEN are for everybody. */
-static bool check_client(struct peer *peer, struct error *err)
-{
-    struct http *http = peer->http;
-    const struct route *route = peer->exchange.route;
-    uint64_t client = peer->client;
-    double wait_ms = 0;
-
-    if (!route || route->thread == OPEN)
-        return true;
-    if (http->keys) {
-        int key = keys_find(http->keys,
-                            keys_given(header(peer, "Authorization"), header(peer, "X-API-Key")));
-
-        if (key < 0)
-            return fail(err, ERR_UNAUTHORIZED, "",
-                        "send an API key: Authorization: Bearer KEY, or X-API-Key: KEY");
-        client = ~(uint64_t)key;
-    }
-    if (http->rate)
-        wait_ms = rate_take(http->rate, client, clock_ms());
-    if (wait_ms <= 0)
-        return true;
-    peer->exchange.retry_s = 1 + (int)(wait_ms / 1000);
-    return fail(err, ERR_RATE, "",
-                "more than %zu requests a second (--rate-limit); try again in %.0f ms",
-                http->service->config->rate_limit, ceil(wait_ms));
-}
-
-static bool busy(struct error *err)
-{
-    return fail(err, ERR_BUSY, "",
-                "every worker is busy and the queue is full; try again later, or start the server "
-                "with more --workers or a larger --queue");
-}
-
-static bool check_load(struct peer *peer, struct error *err)
-{
-    if (peer->http->phase == STOPPING)
-        return fail(err, ERR_DRAINING, "", "the server is stopping; ask another one");
-    if (peer->exchange.route && peer->exchange.route->thread == ON_A_WORKER &&
-        jobs_full(peer->http->jobs))
-        return busy(err);
-    peer->exchange.arena =
-        arena_create_cached(peer->http->service->limits.memory, peer->http->service->memory);
-    return peer->exchange.arena || exchange_starved(err);
-}
-
-/* The head is complete: all that can be decided before the body is decided here. */
-static enum MHD_Result on_head(struct peer *peer, const char *method, const char *version)
-{
-    struct message *in = &peer->exchange.in;
-    struct error err;
-
-    in->method = method;
-    in->content_type = header(peer, "Content-Type");
-    in->accept = header(peer, "Accept");
-    in->content_encoding = header(peer, "Content-Encoding");
-    in->tensor_header_length = header(peer, "Inference-Header-Content-Length");
-    peer->exchange.accept_encoding = header(peer, "Accept-Encoding");
-    peer->exchange.if_none_match = header(peer, "If-None-Match");
-    identify(peer, header(peer, "X-Request-ID"));
-    peer->state = AT_BODY;
-    peer->deadline_ms = clock_ms() + (double)peer->http->service->config->body_timeout;
-    peer->last = true; /* of what is not understood nothing further is read */
-    if (!check_head(peer, version, &err))
-        return refuse(peer, &err);
-    peer->last = false;
-    if (!check_browser(peer, &err) || !route_find(&peer->exchange, &err) ||
-        !check_client(peer, &err) || !check_body(peer, &err) || !check_load(peer, &err))
-        return refuse(peer, &err);
-    return MHD_YES;
-}
-
-/* --- its body --- */
-
-/* The buffer quadruples, up to the announced length: who announces much and sends little costs
- * little. Around it lie the BODY_SLACK bytes that readers may touch. */
-static bool make_room(struct peer *peer, size_t more, struct error *err)
-{
-    size_t limit = peer->http->service->config->max_body;
-    size_t have = peer->exchange.in.body.size, want = have + more;
-    size_t room = peer->room ? peer->room : FIRST_ROOM / 4;
-    char *body;
-
-    if (want <= peer->room)
-        return true;
-    if (want > limit)
-        return fail(err, ERR_TOO_LARGE, "", "the body is over the limit of %zu bytes (--max-body)",
-                    limit);
-    do
-        room *= 4;
-    while (room < want);
-    if (peer->framing.sized && room > peer->framing.length)
-        room = (size_t)peer->framing.length;
-    if (room > limit)
-        room = limit;
-    body = arena_alloc(peer->exchange.arena, room + 2 * BODY_SLACK, 1);
-    if (!body)
-        return arena_starved(peer->exchange.arena)
-                   ? exchange_starved(err)
-                   : fail(err, ERR_TOO_LARGE, "",
-                          "the body is over the memory for one request (--memory)");
-    memset(body, 0, BODY_SLACK);
-    if (have)
-        memcpy(body + BODY_SLACK, peer->body, have);
-    peer->body = body + BODY_SLACK;
-    peer->room = room;
-    peer->exchange.in.body.data = peer->body;
-    return true;
+    MHD_get_connection_values(peer->mhd, MHD_HEADER_KIND, collect, head);
 }
 
 static enum MHD_Result on_data(struct peer *peer, const char *data, size_t *size)
 {
-    struct bytes *body = &peer->exchange.in.body;
     struct error err;
     size_t got = *size;
 
@@ -330,17 +146,10 @@ static enum MHD_Result on_data(struct peer *peer, const char *data, size_t *size
         peer->swallowed += got;
         return peer->swallowed > LINGER ? MHD_NO : MHD_YES;
     }
-    if (!make_room(peer, got, &err)) {
+    if (!peer_take(peer, data, got, &err))
         peer_fail(peer, &err);
-        return MHD_YES;
-    }
-    memcpy(peer->body + body->size, data, got);
-    body->size += got;
-    memset(peer->body + body->size, 0, BODY_SLACK);
     return MHD_YES;
 }
-
-/* --- its answer --- */
 
 static void answer_options(struct exchange *exchange)
 {
@@ -367,7 +176,7 @@ static enum MHD_Result on_complete(struct peer *peer)
     peer->state = AT_WORK;
     if (loop_watch(peer) && jobs_submit(peer->http->jobs, exchange))
         return MHD_YES;
-    busy(&err);
+    peer_busy(&err);
     exchange_refuse(exchange, &err);
     http_resume(peer);
     return MHD_YES;
@@ -411,9 +220,10 @@ static enum MHD_Result on_request(__attribute__((unused)) void *arg, struct MHD_
                                   __attribute__((unused)) void **state)
 {
     struct peer *peer = peer_of(mhd);
+    struct error err;
 
     if (peer && peer->state == AT_HEAD && !*size)
-        return on_head(peer, method, version);
+        return peer_admit(peer, method, version, &err) ? MHD_YES : refuse(peer, &err);
     if (peer && *size)
         return on_data(peer, data, size);
     if (!peer || peer->state == AT_END)
@@ -520,26 +330,13 @@ static struct MHD_Daemon *daemon_start(struct http *http)
         MHD_OPTION_END);
 }
 
-/* What a request's client is held to. */
-static bool read_rules(struct http *http, struct error *err)
-{
-    const struct config *config = http->service->config;
-
-    if (*config->api_key_file && !(http->keys = keys_read(config->api_key_file, err)))
-        return false;
-    if (config->rate_limit &&
-        !(http->rate = rate_create((double)config->rate_limit, http->id_seed)))
-        return fail(err, ERR_INTERNAL, "", "out of memory");
-    return true;
-}
-
 static bool start(struct http *http, struct error *err)
 {
     struct service *service = http->service;
 
     if (getrandom(&http->id_seed, sizeof http->id_seed, 0) < 0)
         http->id_seed = (uint64_t)(clock_ms() * 1e6);
-    if (!read_rules(http, err))
+    if (!admit_init(http, err))
         return false;
     http->jobs =
         jobs_create(service->pool, pool_workers(service->pool) + (int)service->config->queue);

@@ -1,4 +1,4 @@
-/* A connection and the loop around all of them: private to http.c and loop.c. */
+/* A connection and the loop around all of them: private to http.c, admit.c and loop.c. */
 #pragma once
 #include "server/gate.h"
 #include "server/http.h"
@@ -55,6 +55,18 @@ int http_epoll(struct http *http); /* readable when http_step has something to d
 bool http_step(struct http *http); /* true: there is more to do at once */
 void http_accept(struct http *http, int fd, const struct sockaddr *address, socklen_t size);
 void http_resume(struct peer *peer); /* a suspended peer's exchange is answered */
+
+/* http.c's, for admit.c. */
+void http_head(const struct peer *peer, struct gate_request *head); /* its headers and its end */
+const char *peer_header(const struct peer *peer, const char *name); /* "" when absent */
+
+/* admit.c's, for http.c. The head is complete: all that can be decided before the body is decided
+ * by peer_admit(); peer_take() keeps the body. */
+bool admit_init(struct http *http, struct error *err);    /* keys and rates */
+void peer_identify(struct peer *peer, const char *given); /* X-Request-ID, or NULL */
+bool peer_admit(struct peer *peer, const char *method, const char *version, struct error *err);
+bool peer_take(struct peer *peer, const char *data, size_t size, struct error *err);
+bool peer_busy(struct error *err); /* false, as fail() is */
 
 /* loop.c's, for http.c. */
 bool loop_init(struct http *http);
