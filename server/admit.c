@@ -27,13 +27,10 @@ bool admit_init(struct http *http, struct error *err)
 /* The client's own id when it is one that logs and headers can carry, else one of ours. */
 void peer_identify(struct peer *peer, const char *given)
 {
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    size_t length = given ? strlen(given) : 0;
     uint64_t mixed;
 
-    if (length && length <= REQUEST_ID && strspn(given, allowed) == length) {
-        memcpy(peer->exchange.id, given, length + 1);
+    if (gate_id(given)) {
+        memcpy(peer->exchange.id, given, strlen(given) + 1);
         return;
     }
     mixed = peer->http->id_seed + ++peer->http->ids * 0x9e3779b97f4a7c15u; /* splitmix64 */
@@ -77,7 +74,7 @@ static bool check_browser(struct peer *peer, struct error *err)
         .wanted_private = peer_header(peer, "Access-Control-Request-Private-Network"),
     };
 
-    return browser_check(&request, peer->http->service->loopback, config->cors_origins,
+    return browser_check(&request, peer->door->loopback, config->cors_origins,
                          config->allowed_hosts, &peer->exchange.browser, err);
 }
 
@@ -105,7 +102,7 @@ static bool check_client(struct peer *peer, struct error *err)
     uint64_t client = peer->client;
     double wait_ms = 0;
 
-    if (!route || route->thread == OPEN)
+    if (!route || route->thread >= OPEN)
         return true;
     if (http->keys) {
         int key = keys_find(http->keys, keys_given(peer_header(peer, "Authorization"),
@@ -157,6 +154,7 @@ bool peer_admit(struct peer *peer, const char *method, const char *version, stru
     peer->exchange.accept_encoding = peer_header(peer, "Accept-Encoding");
     peer->exchange.if_none_match = peer_header(peer, "If-None-Match");
     peer_identify(peer, peer_header(peer, "X-Request-ID"));
+    gate_trace(peer_header(peer, "traceparent"), peer->exchange.trace);
     peer->state = AT_BODY;
     peer->deadline_ms = clock_ms() + (double)peer->http->service->config->body_timeout;
     peer->last = true; /* of what is not understood nothing further is read */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 extern char **environ;
 
@@ -208,6 +209,39 @@ static bool read_port(struct config *config, struct origins *origins)
     return set(config, origins, &options[0], "PORT", listen);
 }
 
+/* Sockets that systemd opened (LISTEN_FDS, from fd 3 on) replace the addresses: one that is named
+ * metrics (FileDescriptorName=metrics) that of --metrics-listen, any other that of --listen. */
+static bool read_activation(struct config *config, struct origins *origins)
+{
+    static char texts[OPTIONS][16];
+    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    const char *names = getenv("LISTEN_FDNAMES") ?: "";
+    int sockets = pid && count && atol(pid) == getpid() ? atoi(count) : 0;
+    bool taken[OPTIONS] = { false };
+
+    for (int i = 0; i < sockets; i++) {
+        size_t length = strcspn(names, ":");
+        bool metrics = length == strlen("metrics") && !strncmp(names, "metrics", length);
+        const char *wanted = metrics ? "metrics_listen" : "listen";
+        const struct option *option = options;
+
+        while (strcmp(option->name, wanted))
+            option++;
+        if (taken[option - options]) {
+            fprintf(stderr,
+                    "convolved: LISTEN_FDS is %d; it takes one socket to serve on and one "
+                    "that is named metrics\n",
+                    sockets);
+            return false;
+        }
+        taken[option - options] = true;
+        snprintf(texts[option - options], sizeof texts[0], "fd:%d", 3 + i);
+        set(config, origins, option, "LISTEN_FDS", texts[option - options]);
+        names += length + (names[length] != 0);
+    }
+    return true;
+}
+
 static bool no_such_flag(const char *flag)
 {
     static char spelled[OPTIONS][NAME];
@@ -333,7 +367,8 @@ enum config_wish config_read(struct config *config, int argc, char **argv, char 
 
     for (int i = 0; i < OPTIONS; i++)
         set(config, &origins, &options[i], "default", options[i].preset);
-    if (!read_environment(config, &origins) || !read_port(config, &origins))
+    if (!read_environment(config, &origins) || !read_port(config, &origins) ||
+        !read_activation(config, &origins))
         return CONFIG_USAGE;
     wish = read_arguments(config, &origins, argc, argv, arguments);
     if (wish == CONFIG_HELP)

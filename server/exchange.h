@@ -4,9 +4,11 @@
 #pragma once
 #include "api/api.h"
 #include "server/browsers.h"
+#include "server/gate.h"
+#include "server/listen.h"
 #include "server/log.h"
 
-enum { REQUEST_ID = 64 };
+enum { PUBLIC, OPERATOR, DOORS }; /* --listen, --metrics-listen */
 
 /* What all exchanges share; written before the first of them, but for draining. */
 struct service {
@@ -18,10 +20,10 @@ struct service {
     struct jobs *jobs;
     struct metrics *metrics;   /* the loop's own, */
     const size_t *connections; /*   like how many there are */
-    const char *guide, *url;   /* the text at / for curl; http://127.0.0.1:8080 */
-    double started;            /* Unix time */
-    bool loopback;             /* reached from this machine only */
-    bool draining;             /* the loop's own */
+    struct door doors[DOORS];
+    const char *guide; /* the text at / for curl */
+    double started;    /* Unix time */
+    bool draining;     /* the loop's own */
 };
 
 struct asset;
@@ -34,8 +36,10 @@ struct exchange {
     struct message in;
     struct reply out;
     struct stages stages;
-    char id[REQUEST_ID + 1];
-    char allow[64]; /* the methods of this path */
+    char id[GATE_ID + 1];
+    char trace[GATE_TRACE + 1]; /* W3C traceparent, for the log; "" none */
+    bool aside;                 /* came in by --metrics-listen */
+    char allow[64];             /* the methods of this path */
     struct browser browser;
     const char *accept_encoding, *if_none_match; /* "" when absent */
     const struct asset *asset;                   /* the reply is a file of the page: */
@@ -45,9 +49,10 @@ struct exchange {
     atomic_int why;                              /* ERR_DEADLINE, ERR_GONE or ERR_DRAINING */
     _Atomic(double) deadline_ms;
     bool answered;
-    uint64_t macs; /* of a finished convolution */
-    int refusal;   /* the error's code + 1; 0 none */
-    int retry_s;   /* Retry-After of a refusal; 0 when any will do */
+    struct shape input; /* of a convolution */
+    uint64_t macs;      /* of a finished one */
+    int refusal;        /* the error's code + 1; 0 none */
+    int retry_s;        /* Retry-After of a refusal; 0 when any will do */
 
     /* server/jobs.c's own: its place among those that wait or are done. */
     struct exchange *next, *previous;

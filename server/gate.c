@@ -176,3 +176,35 @@ bool gate_path(char *path, struct error *err)
     *out = '\0';
     return !dots(path) || fail(err, ERR_SYNTAX, "", "the path has a . or .. segment");
 }
+
+bool gate_id(const char *given)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t length = strlen(given);
+
+    return length && length <= GATE_ID && strspn(given, allowed) == length;
+}
+
+/* version-trace-parent-flags: 2, 32, 16 and 2 lower hex digits; version ff and zeros as an id are
+ * none. A later version may have more behind a dash, which is dropped. */
+void gate_trace(const char *given, char trace[GATE_TRACE + 1])
+{
+    static const char hex_digits[] = "0123456789abcdef";
+    static const int digits[] = { 2, 32, 16, 2 };
+    const char *at = given;
+
+    *trace = '\0';
+    for (int i = 0; i < 4; i++) {
+        if ((int)strspn(at, hex_digits) != digits[i] ||
+            ((i == 1 || i == 2) && (int)strspn(at, "0") >= digits[i]))
+            return;
+        at += digits[i];
+        if (i < 3 && *at++ != '-')
+            return;
+    }
+    if (!strncmp(given, "ff", 2) || (*at && (*at != '-' || !strncmp(given, "00", 2))))
+        return;
+    memcpy(trace, given, GATE_TRACE);
+    trace[GATE_TRACE] = '\0';
+}

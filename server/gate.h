@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+enum { GATE_ID = 64, GATE_TRACE = 55 };
 enum { GATE_HEADERS = 64, GATE_BYTES = 32 * 1024, GATE_TARGET = 16 * 1024 };
 
 /* Pointers into the request's head as libmicrohttpd cut it up: NULs stand where separators were,
@@ -31,3 +32,8 @@ bool gate_check(const struct gate_request *request, struct gate_result *result, 
 /* Decodes a path in place. Refuses what could name another path to another reader: %00, %2f, \,
  * dot segments, control bytes. */
 bool gate_path(char *path, struct error *err);
+
+/* What a client may put into our logs and replies: an X-Request-ID of letters, digits and ._- */
+bool gate_id(const char *given);
+/* A W3C traceparent; "" when given is none. */
+void gate_trace(const char *given, char trace[GATE_TRACE + 1]);

@@ -31,6 +31,7 @@ static void exchange_begin(struct peer *peer)
 
     memset(exchange, 0, sizeof *exchange);
     exchange->service = peer->http->service;
+    exchange->aside = peer->door == &exchange->service->doors[OPERATOR];
     exchange->in = (struct message){ "", "", "", "", "", "", "", { "", 0 } };
     exchange->stages.clock_ms = clock_ms;
     exchange->began_ms = clock_ms();
@@ -94,7 +95,7 @@ void peer_cut(struct peer *peer)
 void peer_fail(struct peer *peer, const struct error *err)
 {
     if (!*peer->exchange.id)
-        peer_identify(peer, NULL);
+        peer_identify(peer, "");
     exchange_refuse(&peer->exchange, err);
     peer_cut(peer);
 }
@@ -256,15 +257,19 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
     struct peer *peer = *context;
 
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union entry *entry =
+            (const void *)MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+                ->client_addr;
+
         *context = peer = calloc(1, sizeof *peer);
         if (!peer)
             return; /* its requests get MHD_NO */
         peer->http = http;
         peer->mhd = mhd;
+        peer->door = entry->door;
         peer->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         peer->deadline_ms = clock_ms() + (double)http->service->config->header_timeout;
-        peer->client = rate_client(
-            MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+        peer->client = rate_client((const struct sockaddr *)entry);
         exchange_begin(peer);
         peer->next = http->peers;
         if (peer->next)
@@ -354,6 +359,7 @@ void http_stop(struct http *http)
     if (http->daemon)
         MHD_stop_daemon(http->daemon);
     loop_end(http);
+    notify_close(&http->notify);
     if (http->jobs)
         jobs_destroy(http->jobs);
     free(http->metrics);
@@ -362,7 +368,7 @@ void http_stop(struct http *http)
     free(http);
 }
 
-struct http *http_start(struct service *service, int listener, struct error *err)
+struct http *http_start(struct service *service, struct error *err)
 {
     struct http *http = calloc(1, sizeof *http);
 
@@ -371,8 +377,7 @@ struct http *http_start(struct service *service, int listener, struct error *err
         return NULL;
     }
     http->service = service;
-    http->listener = listener;
-    http->epoll = http->signals = -1;
+    http->epoll = http->signals = http->notify.fd = -1;
     if (start(http, err))
         return http;
     http_stop(http);
@@ -392,7 +397,8 @@ bool http_step(struct http *http)
     return MHD_get_timeout(http->daemon, &timeout) == MHD_YES && timeout == 0;
 }
 
-void http_accept(struct http *http, int fd, const struct sockaddr *address, socklen_t size)
+void http_accept(struct http *http, int fd, const union entry *entry)
 {
-    MHD_add_connection(http->daemon, fd, address, size); /* closes the socket when it cannot */
+    /* closes the socket when it cannot */
+    MHD_add_connection(http->daemon, fd, (const struct sockaddr *)entry, sizeof *entry);
 }

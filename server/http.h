@@ -5,9 +5,9 @@
 
 struct http;
 
-/* Takes over the listening socket. NULL: err says why. The signals SIGTERM, SIGINT and SIGHUP must
+/* Takes over the service's doors. NULL: err says why. The signals SIGTERM, SIGINT and SIGHUP must
  * be blocked in all threads. */
-struct http *http_start(struct service *service, int listener, struct error *err);
+struct http *http_start(struct service *service, struct error *err);
 
 /* Serves until SIGTERM or SIGINT, then drains. false: requests had to be given up. */
 bool http_serve(struct http *http);

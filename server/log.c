@@ -133,11 +133,15 @@ void log_request(const struct log *log, const struct exchange *exchange, int sta
         return;
     begin(&line, log, level);
     put_text(&line, "id", exchange->id);
+    if (*exchange->trace)
+        put_text(&line, "traceparent", exchange->trace);
     put_text(&line, "method", exchange->in.method);
     put_text(&line, "path", exchange->in.path);
     put_number(&line, "status", status);
     put_number(&line, "bytes_in", (double)exchange->in.body.size);
     put_number(&line, "bytes_out", (double)exchange->out.body.size);
+    if (exchange->input.count)
+        put_shape(&line, "input", exchange->input);
     if (exchange->out.output_shape.count)
         put_shape(&line, "output", exchange->out.output_shape);
     if (stages->decode > 0) {

@@ -4,6 +4,7 @@
 #include "server/keys.h"
 #include "server/listen.h"
 #include "server/metrics.h"
+#include "server/notify.h"
 #include "server/peer.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -21,7 +23,8 @@ enum {
     ACCEPT_AT_ONCE = 64, /* so that a flood of connections leaves room for requests */
     PAUSE_MS = 100,      /* without accepting, when the system has no files left */
     DRAIN_IDLE_MS = 300, /* for requests that are on their way when we stop */
-    FLUSH_MS = 1000      /* for the last replies when requests were given up */
+    FLUSH_MS = 1000,     /* for the last replies when requests were given up */
+    ASIDE = 64           /* connections of the operator's door over --max-connections */
 };
 
 static bool watch(struct http *http, int fd, uint32_t events, void *who)
@@ -29,6 +32,16 @@ static bool watch(struct http *http, int fd, uint32_t events, void *who)
     struct epoll_event event = { .events = events, .data.ptr = who };
 
     return epoll_ctl(http->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static bool watch_doors(struct http *http)
+{
+    struct door *doors = http->service->doors;
+    bool done = true;
+
+    for (int i = 0; i < DOORS; i++)
+        done &= doors[i].fd < 0 || watch(http, doors[i].fd, EPOLLIN, &doors[i]);
+    return done;
 }
 
 bool loop_init(struct http *http)
@@ -42,8 +55,7 @@ bool loop_init(struct http *http)
     http->epoll = epoll_create1(EPOLL_CLOEXEC);
     http->signals = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     return http->epoll >= 0 && http->signals >= 0 &&
-           watch(http, http->signals, EPOLLIN, &http->signals) &&
-           watch(http, http->listener, EPOLLIN, &http->listener) &&
+           watch(http, http->signals, EPOLLIN, &http->signals) && watch_doors(http) &&
            watch(http, jobs_fd(http->jobs), EPOLLIN, &http->jobs) &&
            watch(http, http_epoll(http), EPOLLIN, &http->daemon);
 }
@@ -102,51 +114,61 @@ static void on_done(struct http *http)
 /* --- connections --- */
 
 /* One line that every client understands, and no more of our time. */
-static void turn_away(int fd)
+static void turn_away(int fd, int retry_s)
 {
-    static const char text[] =
-        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n"
-        "Content-Type: application/problem+json\r\nConnection: close\r\n"
-        "Content-Length: 103\r\n\r\n"
-        "{\"type\":\"/problems/busy\",\"title\":\"The server is at its capacity\","
-        "\"status\":503,\"detail\":\"too many connections\"}";
-    char rest[4096];
+    static const char body[] = "{\"type\":\"/problems/busy\",\"title\":\"The server is at its "
+                               "capacity\",\"status\":503,\"detail\":\"too many connections\"}";
+    char text[512], rest[4096];
+    int size = snprintf(text, sizeof text,
+                        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\n"
+                        "Content-Type: application/problem+json\r\nConnection: close\r\n"
+                        "Content-Length: %zu\r\n\r\n%s",
+                        retry_s, sizeof body - 1, body);
 
-    send(fd, text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    send(fd, text, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
     shutdown(fd, SHUT_WR);
     while (recv(fd, rest, sizeof rest, MSG_DONTWAIT) > 0) /* unread bytes would reset the reply */
         continue;
     close(fd);
 }
 
-static void accept_some(struct http *http, int most)
+static void pause_accepting(struct http *http)
 {
-    struct sockaddr_storage address;
+    struct door *doors = http->service->doors;
+
+    log_say(&http->service->log, LOG_WARNING, "cannot accept: %m");
+    http->accept_again_ms = clock_ms() + PAUSE_MS;
+    for (int i = 0; i < DOORS; i++)
+        epoll_ctl(http->epoll, EPOLL_CTL_DEL, doors[i].fd, NULL);
+}
+
+static void accept_some(struct http *http, const struct door *door, int most)
+{
+    size_t room = http->service->config->max_connections +
+                  (door == &http->service->doors[OPERATOR] ? ASIDE : 0);
     int fd, on = 1;
 
-    while (most-- > 0 && http->listener >= 0) {
-        socklen_t size = sizeof address;
+    while (most-- > 0 && door->fd >= 0) {
+        union entry entry = { 0 };
+        socklen_t size = sizeof entry.longest;
 
-        fd = accept4(http->listener, (struct sockaddr *)&address, &size,
-                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+        fd = accept4(door->fd, (struct sockaddr *)&entry, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        entry.door = door;
         if (fd < 0 && (errno == ECONNABORTED || errno == EINTR))
             continue;
         if (fd < 0) {
-            if (errno != EAGAIN && errno != EWOULDBLOCK) {
-                log_say(&http->service->log, LOG_WARNING, "cannot accept: %m");
-                http->accept_again_ms = clock_ms() + PAUSE_MS;
-                epoll_ctl(http->epoll, EPOLL_CTL_DEL, http->listener, NULL);
-            }
+            if (errno != EAGAIN && errno != EWOULDBLOCK)
+                pause_accepting(http);
             return;
         }
-        if (http->count >= http->service->config->max_connections) {
+        if (http->count >= room) {
             http->metrics->rejected[ERR_BUSY]++;
-            turn_away(fd);
+            turn_away(fd, 1 + (int)(http->metrics->rejected[ERR_BUSY] % 4));
             continue;
         }
-        if (address.ss_family != AF_UNIX)
+        if (entry.address.ss_family != AF_UNIX)
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        http_accept(http, fd, (struct sockaddr *)&address, size);
+        http_accept(http, fd, &entry);
     }
 }
 
@@ -191,7 +213,7 @@ static void scan(struct http *http, double now)
             on_late(peer);
     if (http->accept_again_ms && now >= http->accept_again_ms) {
         http->accept_again_ms = 0;
-        watch(http, http->listener, EPOLLIN, &http->listener);
+        watch_doors(http);
     }
 }
 
@@ -200,9 +222,10 @@ static void scan(struct http *http, double now)
 /* What has connected already is still served: it is taken out of the kernel's queue first. */
 static void stop_accepting(struct http *http, double now)
 {
-    accept_some(http, (int)http->service->config->max_connections);
-    listen_close(http->listener, http->service->config->listen);
-    http->listener = -1;
+    for (struct door *door = http->service->doors; door < http->service->doors + DOORS; door++) {
+        accept_some(http, door, (int)http->service->config->max_connections);
+        listen_close(door);
+    }
     http->accept_again_ms = 0;
     for (struct peer *peer = http->peers; peer; peer = peer->next)
         if (peer->state == AT_REST || (peer->state == AT_HEAD && !peer->target))
@@ -232,6 +255,7 @@ static void enter(struct http *http, int phase, double now)
     if (phase == WAITING) {
         http->service->draining = true;
         http->phase_ends_ms = now + (double)config->drain_delay;
+        notify_say(&http->notify, "STOPPING=1");
         log_say(&http->service->log, LOG_INFO, "stopping: not ready any more");
     } else if (phase == DRAINING) {
         stop_accepting(http, now);
@@ -243,7 +267,7 @@ static void enter(struct http *http, int phase, double now)
 }
 
 /* All or nothing: a file that cannot be read leaves the keys as they were. */
-static void reload(struct http *http)
+static void reload_keys(struct http *http)
 {
     const char *path = http->service->config->api_key_file;
     struct error err;
@@ -256,6 +280,13 @@ static void reload(struct http *http)
     keys_free(http->keys);
     http->keys = keys;
     log_say(&http->service->log, LOG_INFO, "SIGHUP: %s", keys ? "keys read" : "nothing to read");
+}
+
+static void reload(struct http *http)
+{
+    notify_reloading(&http->notify);
+    reload_keys(http);
+    notify_say(&http->notify, "READY=1");
 }
 
 static void on_signal(struct http *http)
@@ -272,8 +303,8 @@ static void on_signal(struct http *http)
             continue;
         }
         log_say(&http->service->log, LOG_WARNING, "told to stop twice: ending now");
-        if (http->listener >= 0)
-            listen_close(http->listener, http->service->config->listen);
+        for (int i = 0; i < DOORS; i++)
+            listen_close(&http->service->doors[i]);
         _exit(1);
     }
 }
@@ -302,14 +333,24 @@ static bool advance(struct http *http, double now)
 
 static void dispatch(struct http *http, void *who)
 {
+    struct door *doors = http->service->doors;
+
     if (who == &http->signals)
         on_signal(http);
-    else if (who == &http->listener)
-        accept_some(http, ACCEPT_AT_ONCE);
+    else if (who == &doors[PUBLIC] || who == &doors[OPERATOR])
+        accept_some(http, who, ACCEPT_AT_ONCE);
     else if (who == &http->jobs)
         on_done(http);
     else if (who != &http->daemon)
         on_gone(who);
+}
+
+/* Milliseconds that epoll may wait; -1 for ever. */
+static int patience(const struct http *http, bool more)
+{
+    bool idle = !http->count && http->phase == SERVING && !http->accept_again_ms;
+
+    return more ? 0 : idle ? notify_patience(&http->notify, clock_ms()) : TICK_MS;
 }
 
 bool http_serve(struct http *http)
@@ -318,14 +359,16 @@ bool http_serve(struct http *http)
     bool more = false;
     double now;
 
+    notify_open(&http->notify);
+    notify_say(&http->notify, "READY=1");
     do {
-        bool idle = !http->count && http->phase == SERVING && !http->accept_again_ms;
-        int count = epoll_wait(http->epoll, events, EVENTS, more ? 0 : idle ? -1 : TICK_MS);
+        int count = epoll_wait(http->epoll, events, EVENTS, patience(http, more));
 
         for (int i = 0; i < count; i++)
             dispatch(http, events[i].data.ptr);
         more = http_step(http);
         now = clock_ms();
+        notify_alive(&http->notify, now);
         if (now >= http->next_scan_ms) {
             scan(http, now);
             http->next_scan_ms = now + TICK_MS / 2;

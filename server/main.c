@@ -14,7 +14,7 @@
 #include <time.h>
 
 enum {
-    FILES_BESIDES_CONNECTIONS = 64,
+    FILES_BESIDES_CONNECTIONS = 128,
     WARM_MOST = 256 << 20 /* bytes kept between requests */
 };
 
@@ -51,18 +51,22 @@ static int complain(const char *sentence, int status)
 
 static void announce(const struct service *service)
 {
-    printf("convolved %s listens on %s\n"
-           "%d workers, %s kernels, OpenBLAS %s, %zu MiB for requests\n\n%s\n",
-           VERSION, service->url, pool_workers(service->pool), conv_isa(), conv_blas_core(),
-           service->config->memory >> 20, strchr(service->guide, '\n') + 2);
+    const struct door *doors = service->doors;
+
+    printf("convolved %s listens on %s\n", VERSION, doors[PUBLIC].url);
+    if (doors[OPERATOR].fd >= 0)
+        printf("metrics and health on %s/metrics\n", doors[OPERATOR].url);
+    printf("%d workers, %s kernels, OpenBLAS %s, %zu MiB for requests\n\n%s\n",
+           pool_workers(service->pool), conv_isa(), conv_blas_core(), service->config->memory >> 20,
+           strchr(service->guide, '\n') + 2);
     fflush(stdout);
 }
 
 /* The pool is drained before the jobs that its tasks look at are gone. */
-static int serve_on(struct service *service, int listener)
+static int serve_on(struct service *service)
 {
     struct error err;
-    struct http *http = http_start(service, listener, &err);
+    struct http *http = http_start(service, &err);
     int status = 0;
 
     if (http) {
@@ -78,6 +82,20 @@ static int serve_on(struct service *service, int listener)
     return status;
 }
 
+static bool open_doors(struct service *service, struct error *err)
+{
+    const struct config *config = service->config;
+    struct door *doors = service->doors;
+
+    if (!listen_open(&doors[PUBLIC], "--listen", config->listen, err))
+        return false;
+    if (!*config->metrics_listen ||
+        listen_open(&doors[OPERATOR], "--metrics-listen", config->metrics_listen, err))
+        return true;
+    listen_close(&doors[PUBLIC]);
+    return false;
+}
+
 static int serve(struct config *config)
 {
     size_t warm = config->memory / 4 < WARM_MOST ? config->memory / 4 : WARM_MOST;
@@ -85,28 +103,26 @@ static int serve(struct config *config)
         .config = config,
         .limits = { config->max_pixels, config->max_output, config->max_macs, config->memory },
         .log = log_init(config->log_format, config->log_level),
+        .doors = { { .fd = -1 }, { .fd = -1 } },
     };
     struct error err;
-    char url[128], *guide;
-    int listener, status;
+    char *guide;
+    int status;
 
     block_signals();
     fit_files(config, &service.log);
     if (!conv_self_test(&err))
         return complain(err.detail, 1);
-    listener = listen_open(config->listen, url, &err);
-    if (listener < 0)
+    if (!open_doors(&service, &err))
         return complain(err.detail, err.code == ERR_PARAMETER ? 2 : 3);
-    service.url = url;
     service.started = (double)time(NULL);
-    service.loopback = listen_is_loopback(listener);
-    service.guide = guide = guide_write(url);
+    service.guide = guide = guide_write(service.doors[PUBLIC].url);
     service.memory = arena_cache_create(warm);
     service.pool = pool_start((int)config->workers, (int)(config->queue + config->workers));
     if (service.memory)
         arena_cache_limit(service.memory, config->memory);
     if (guide && service.memory && service.pool)
-        status = serve_on(&service, listener);
+        status = serve_on(&service);
     else
         status = complain("cannot start its threads; lower --workers", 1);
     arena_cache_destroy(service.memory);

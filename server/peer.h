@@ -3,6 +3,7 @@
 #include "server/gate.h"
 #include "server/http.h"
 #include "server/jobs.h"
+#include "server/notify.h"
 
 #include <sys/socket.h>
 
@@ -13,6 +14,7 @@ struct peer {
     struct peer *next, *previous;
     struct http *http;
     struct MHD_Connection *mhd;
+    const struct door *door;
     int fd;
     enum {
         AT_HEAD,  /* reading a request's head */
@@ -38,7 +40,7 @@ struct http {
     struct service *service;
     struct jobs *jobs;
     struct MHD_Daemon *daemon;
-    int epoll, signals, listener;
+    int epoll, signals;
     struct peer *peers;
     size_t count;
     enum { SERVING, WAITING, DRAINING, STOPPING } phase;
@@ -47,13 +49,25 @@ struct http {
     struct keys *keys; /* NULL: none needed */
     struct rate *rate; /* NULL: no limit */
     struct metrics *metrics;
+    struct notify notify;
     bool lost; /* requests were given up */
 };
+
+/* Who comes in and by which door. libmicrohttpd keeps the address until it begins the connection,
+ * which is later, and gives it back then; behind the longest kind there is room for the door. */
+union entry {
+    struct sockaddr_storage address;
+    struct {
+        char longest[120];
+        const struct door *door;
+    };
+};
+_Static_assert(sizeof(union entry) == sizeof(struct sockaddr_storage), "it fits in the address");
 
 /* http.c's, for the loop. */
 int http_epoll(struct http *http); /* readable when http_step has something to do */
 bool http_step(struct http *http); /* true: there is more to do at once */
-void http_accept(struct http *http, int fd, const struct sockaddr *address, socklen_t size);
+void http_accept(struct http *http, int fd, const union entry *entry);
 void http_resume(struct peer *peer); /* a suspended peer's exchange is answered */
 
 /* http.c's, for admit.c. */
@@ -63,7 +77,7 @@ const char *peer_header(const struct peer *peer, const char *name); /* "" when a
 /* admit.c's, for http.c. The head is complete: all that can be decided before the body is decided
  * by peer_admit(); peer_take() keeps the body. */
 bool admit_init(struct http *http, struct error *err);    /* keys and rates */
-void peer_identify(struct peer *peer, const char *given); /* X-Request-ID, or NULL */
+void peer_identify(struct peer *peer, const char *given); /* X-Request-ID, or "" */
 bool peer_admit(struct peer *peer, const char *method, const char *version, struct error *err);
 bool peer_take(struct peer *peer, const char *data, size_t size, struct error *err);
 bool peer_busy(struct error *err); /* false, as fail() is */

@@ -9,6 +9,7 @@
 #include "server/nearest.h"
 #include "server/version.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,7 @@ static bool make_plan(struct exchange *exchange, struct convolve_request *reques
         engine = NULL;
     done = conv_plan_init(layer, &request->params, request->image.shape, engine, err) &&
            convolve_admit(request, layer, &exchange->service->limits, err);
+    exchange->input = request->image.shape;
     exchange->stages.plan = lap(mark);
     return done;
 }
@@ -299,15 +301,25 @@ static void allow(struct exchange *exchange, const char *method)
         allow(exchange, "HEAD");
 }
 
-static bool nothing_at(const char *path, struct error *err)
+/* Whether the door that the request came in by has this route. */
+static bool shown(const struct exchange *exchange, const struct route *route)
+{
+    if (exchange->aside)
+        return route->thread >= HEALTH;
+    return route->thread != METRICS || !*exchange->service->config->metrics_listen;
+}
+
+static bool nothing_at(const struct exchange *exchange, struct error *err)
 {
     const char *paths[ROUTES + 1], *near;
+    int count = 0;
 
     for (int i = 0; i < ROUTES; i++)
-        paths[i] = routes[i].path;
-    paths[ROUTES] = NULL;
-    near = nearest(path, paths);
-    return fail(err, ERR_NOT_FOUND, "", "there is nothing at %.64s; %s%s", path,
+        if (shown(exchange, &routes[i]))
+            paths[count++] = routes[i].path;
+    paths[count] = NULL;
+    near = nearest(exchange->in.path, paths);
+    return fail(err, ERR_NOT_FOUND, "", "there is nothing at %.64s; %s%s", exchange->in.path,
                 near ? "did you mean " : "GET / says what there is", near ? near : "");
 }
 
@@ -320,7 +332,7 @@ bool route_find(struct exchange *exchange, struct error *err)
     for (int i = 0; i < ROUTES; i++) {
         const char *rest = tail(&routes[i], path);
 
-        if (!rest)
+        if (!rest || !shown(exchange, &routes[i]))
             continue;
         allow(exchange, routes[i].method);
         if (strcmp(method, routes[i].method))
@@ -331,7 +343,7 @@ bool route_find(struct exchange *exchange, struct error *err)
     if (exchange->route)
         return true;
     if (!*exchange->allow && strcmp(path, "*"))
-        return nothing_at(path, err);
+        return nothing_at(exchange, err);
     allow(exchange, "OPTIONS");
     if (!strcmp(method, "OPTIONS"))
         return true;
@@ -349,7 +361,8 @@ void exchange_refuse(struct exchange *exchange, const struct error *err)
     if (exchange->retry_s)
         exchange->out.retry_after_s = exchange->retry_s;
     else if (exchange->out.status == 503)
-        exchange->out.retry_after_s = 1 + *exchange->id % 3; /* so that not all return at once */
+        exchange->out.retry_after_s =
+            1 + (int)fmod(exchange->began_ms * 1000, 4); /* so that not all return at once */
     exchange->answered = true;
 }
 
@@ -364,8 +377,7 @@ void exchange_answer(struct exchange *exchange)
     struct error err;
 
     exchange->stages.queue = clock_ms() - exchange->stages.started;
-    if (atomic_load(&exchange->stop) ? give_up(exchange, &err)
-                                     : exchange->route->handle(exchange, &err)) {
+    if (in_time(exchange, &err) && exchange->route->handle(exchange, &err)) {
         exchange->answered = true;
         return;
     }

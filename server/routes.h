@@ -6,7 +6,7 @@ struct route {
     const char *method, *path;
     enum { NO_ITEM, ITEM } item;
     bool (*handle)(struct exchange *exchange, struct error *err);
-    enum { AT_ONCE, ON_A_WORKER, OPEN } thread;
+    enum { AT_ONCE, ON_A_WORKER, OPEN, HEALTH, METRICS } thread;
 };
 
 /* Sets the exchange's route, tail and allow from its method and path; HEAD is GET's. An OPTIONS

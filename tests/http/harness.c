@@ -79,10 +79,28 @@ static void nap(void)
     nanosleep(&(struct timespec){ 0, STEP_MS * 1000000L }, NULL);
 }
 
+/* They become fd 3, 4, ... of this process, which systemd's receivers expect. */
+static void pass_sockets(const int *sockets, int count)
+{
+    int copies[8];
+    char text[24];
+
+    for (int i = 0; i < count; i++) /* out of the way first */
+        copies[i] = fcntl(sockets[i], F_DUPFD, 100);
+    for (int i = 0; i < count; i++) {
+        dup2(copies[i], 3 + i);
+        close(copies[i]);
+    }
+    snprintf(text, sizeof text, "%d", count);
+    setenv("LISTEN_FDS", text, 1);
+    snprintf(text, sizeof text, "%d", getpid());
+    setenv("LISTEN_PID", text, 1);
+}
+
 static void become_daemon(int log_fd, const char *const *options)
 {
-    char *argv[MOST_OPTIONS] = { (char *)program_path(), "--listen", "127.0.0.1:0" };
-    int count = 3;
+    char *argv[MOST_OPTIONS] = { (char *)program_path() };
+    int count = 1;
 
     while (*options && count < MOST_OPTIONS - 1)
         argv[count++] = (char *)*options++;
@@ -93,25 +111,14 @@ static void become_daemon(int log_fd, const char *const *options)
     _exit(127);
 }
 
-struct daemon *daemon_start_with(const char *const *options)
+static void wait_till_it_listens(struct daemon *daemon)
 {
-    struct daemon *daemon = calloc(1, sizeof *daemon);
     const char *line = NULL;
     siginfo_t end = { 0 };
 
-    assert_non_null(daemon);
-    daemon->log_fd = memfd_create("log", MFD_CLOEXEC);
-    assert_true(daemon->log_fd >= 0 && fcntl(daemon->log_fd, F_SETFL, O_APPEND) == 0);
-    program_path();
-    daemon->pid = fork();
-    assert_true(daemon->pid >= 0);
-    if (!daemon->pid)
-        become_daemon(daemon->log_fd, options);
-    daemon->next = running;
-    running = daemon;
     for (int ms = 0; ms < START_MS && !daemon->port; ms += STEP_MS) {
         line = strstr(daemon_log(daemon), "http://127.0.0.1:");
-        if (line && strchr(line, '\n'))
+        if (line && strstr(line, "workers"))
             daemon->port = atoi(line + strlen("http://127.0.0.1:"));
         else if (!waitid(P_PID, (id_t)daemon->pid, &end, WEXITED | WNOHANG | WNOWAIT) && end.si_pid)
             break;
@@ -121,7 +128,38 @@ struct daemon *daemon_start_with(const char *const *options)
     if (!daemon->port)
         fail_msg("the daemon did not start; it said: %s", daemon_log(daemon));
     snprintf(daemon->url, sizeof daemon->url, "http://127.0.0.1:%d", daemon->port);
+}
+
+struct daemon *daemon_start_passing(const int *sockets, int count, const char *const *options)
+{
+    struct daemon *daemon = calloc(1, sizeof *daemon);
+
+    assert_non_null(daemon);
+    daemon->log_fd = memfd_create("log", MFD_CLOEXEC);
+    assert_true(daemon->log_fd >= 0 && fcntl(daemon->log_fd, F_SETFL, O_APPEND) == 0);
+    program_path();
+    daemon->pid = fork();
+    assert_true(daemon->pid >= 0);
+    if (!daemon->pid) {
+        int log_fd = fcntl(daemon->log_fd, F_DUPFD_CLOEXEC, 100);
+
+        if (count)
+            pass_sockets(sockets, count);
+        become_daemon(log_fd, options);
+    }
+    daemon->next = running;
+    running = daemon;
+    wait_till_it_listens(daemon);
     return daemon;
+}
+
+struct daemon *daemon_start_with(const char *const *options)
+{
+    const char *all[MOST_OPTIONS] = { "--listen", "127.0.0.1:0" };
+
+    for (int i = 0; options[i] && i + 3 < MOST_OPTIONS; i++)
+        all[i + 2] = options[i];
+    return daemon_start_passing(NULL, 0, all);
 }
 
 struct daemon *daemon_shared(void)

@@ -24,6 +24,10 @@ struct daemon {
     daemon_start_with((const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
 struct daemon *daemon_start_with(const char *const *options);
 
+/* The same, but as systemd would: these listening sockets are passed as LISTEN_FDS and there is no
+ * --listen. */
+struct daemon *daemon_start_passing(const int *sockets, int count, const char *const *options);
+
 /* One daemon with default options for every test that changes nothing; lives till the end, when
  * its own exit status is looked at. */
 struct daemon *daemon_shared(void);
