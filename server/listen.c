@@ -43,7 +43,7 @@ static bool parse_unix(const char *path, struct place *place, struct error *err)
         return fail(err, ERR_PARAMETER, "listen", "%s: unix:%s must have a path of 1 to %zu bytes",
                     place->option, path, sizeof address->sun_path - 1);
     address->sun_family = AF_UNIX;
-    strcpy(address->sun_path, path);
+    memcpy(address->sun_path, path, strlen(path) + 1);
     place->size = sizeof *address;
     return true;
 }
@@ -191,14 +191,14 @@ void listen_close(struct door *door)
         unlink(door->address + 5);
 }
 
-int listen_connect(const char *text)
+int listen_connect(const char *address)
 {
     struct timeval patience = { .tv_sec = 3 };
     struct place place;
     struct error err;
     int fd;
 
-    if (!parse("--listen", text, &place, &err) || place.fd >= 0)
+    if (!parse("--listen", address, &place, &err) || place.fd >= 0)
         return -1;
     fd = socket(place.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)

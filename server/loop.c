@@ -19,6 +19,7 @@
 
 enum {
     TICK_MS = 20, /* how late a deadline may be seen */
+    SCAN_MS = 10,
     EVENTS = 64,
     ACCEPT_AT_ONCE = 64, /* so that a flood of connections leaves room for requests */
     PAUSE_MS = 100,      /* without accepting, when the system has no files left */
@@ -371,7 +372,7 @@ bool http_serve(struct http *http)
         notify_alive(&http->notify, now);
         if (now >= http->next_scan_ms) {
             scan(http, now);
-            http->next_scan_ms = now + TICK_MS / 2;
+            http->next_scan_ms = now + SCAN_MS;
         }
     } while (!advance(http, now));
     return !http->lost;
