@@ -203,9 +203,15 @@ static unsigned luma(unsigned r, unsigned g, unsigned b)
 
 static void plane_of_bytes(const struct pixels *pixels, const struct recipe *recipe, float *plane)
 {
-    size_t count = (size_t)pixels->width * (size_t)pixels->height;
+    size_t count = (size_t)pixels->width * (size_t)pixels->height, step = (size_t)pixels->channels;
     const uint8_t *p = pixels->data;
 
+    if (recipe->from >= 0) { /* nearly always */
+        p += recipe->from;
+        for (size_t i = 0; i < count; i++, p += step)
+            plane[i] = recipe->table[*p];
+        return;
+    }
     for (size_t i = 0; i < count; i++, p += pixels->channels)
         plane[i] = recipe->table[SAMPLE(p, UINT8_MAX)];
 }

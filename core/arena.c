@@ -1,14 +1,15 @@
-/* A list of blocks that grows and is freed whole. Big blocks come from a cache and go back to it. */
+/* A list of blocks that grows and is freed whole. Blocks come from a cache and go back to it. */
 #include "core/arena.h"
 
 #include "core/checked.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 64, SMALL = 64 * 1024, BIG = 1024 * 1024 };
+enum { ALIGN = 64, SMALL = 64 * 1024 }; /* the least block */
 
 struct block {
     struct block *next;
@@ -137,14 +138,14 @@ struct arena *arena_create_cached(size_t limit, struct arena_cache *cache)
     return arena;
 }
 
-static void drop_newest(struct arena *arena)
+static void drop(struct arena *arena, struct block **at)
 {
-    struct block *block = arena->blocks;
+    struct block *block = *at;
 
-    arena->blocks = block->next;
+    *at = block->next;
     arena->total -= block->charged;
     discharge(arena->cache, block->charged);
-    if (arena->cache && block->size >= BIG)
+    if (arena->cache && block->size >= SMALL)
         cache_give(arena->cache, block);
     else
         free(block);
@@ -155,7 +156,7 @@ void arena_destroy(struct arena *arena)
     if (!arena)
         return;
     while (arena->blocks)
-        drop_newest(arena);
+        drop(arena, &arena->blocks);
     free(arena);
 }
 
@@ -165,7 +166,7 @@ static struct block *block_create(struct arena *arena, size_t size)
 
     if (!charge(arena->cache, size))
         return NULL;
-    if (arena->cache && size >= BIG)
+    if (arena->cache && size >= SMALL)
         block = cache_take(arena->cache, size);
     if (block)
         return block;
@@ -230,8 +231,18 @@ struct arena_mark arena_save(const struct arena *arena)
 void arena_restore(struct arena *arena, struct arena_mark mark)
 {
     while (arena->blocks != mark.block)
-        drop_newest(arena);
+        drop(arena, &arena->blocks);
     arena->used = mark.used;
+}
+
+void arena_keep(struct arena *arena, const void *memory)
+{
+    for (struct block **at = &arena->blocks; *at;)
+        if ((uintptr_t)memory - (uintptr_t)(*at)->data < (*at)->charged)
+            at = &(*at)->next;
+        else
+            drop(arena, at);
+    arena->used = arena->blocks ? arena->blocks->charged : 0; /* full, whatever was there */
 }
 
 bool arena_starved(const struct arena *arena)

@@ -5,7 +5,7 @@
 
 struct arena;
 
-/* What arenas share: big blocks kept warm between requests, since fresh pages cost more than a
+/* What arenas share: blocks kept warm between requests, since fresh pages cost more than a
  * small convolution, at most `keep` bytes of them; and a limit to what all arenas together
  * may hold. Any thread. Destroyed after the arenas that use it. */
 struct arena_cache;
@@ -31,6 +31,9 @@ struct arena_mark {
 };
 struct arena_mark arena_save(const struct arena *arena);
 void arena_restore(struct arena *arena, struct arena_mark mark);
+
+/* Gives back every block but the one that memory, allocated here, lies in; other memory: all. */
+void arena_keep(struct arena *arena, const void *memory);
 
 /* NULL was given because of others, not of this arena's own limit: later it may go. */
 bool arena_starved(const struct arena *arena);

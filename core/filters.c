@@ -116,12 +116,12 @@ void bank_measure(struct bank *bank)
     for (int k = 0; k < bank->shape.count; k++) {
         double low = 0, high = 0;
 
-        for (size_t i = 0; i < each; i++) {
-            size_t at = (size_t)k * each + i;
-            double weight = bank->integers ? bank->integers[at] : bank->data[at];
+        /* without a branch: signs cannot be guessed */
+        for (size_t i = (size_t)k * each; i < (size_t)(k + 1) * each; i++) {
+            double weight = bank->integers ? bank->integers[i] : (double)bank->data[i];
 
-            low += weight < 0 ? weight : 0;
-            high += weight > 0 ? weight : 0;
+            low += weight * (weight < 0);
+            high += weight * (weight > 0);
         }
         low = low / (bank->integers ? bank->divisor : 1) + bank->bias;
         high = high / (bank->integers ? bank->divisor : 1) + bank->bias;

@@ -372,7 +372,7 @@ bool exchange_starved(struct error *err)
                 "other requests hold the memory (--memory); try again when they are done");
 }
 
-void exchange_answer(struct exchange *exchange)
+static void answer(struct exchange *exchange)
 {
     struct error err;
 
@@ -386,4 +386,13 @@ void exchange_answer(struct exchange *exchange)
     if (err.code == ERR_TOO_LARGE && arena_starved(exchange->arena))
         exchange_starved(&err);
     exchange_refuse(exchange, &err);
+}
+
+/* What the reply does not need goes to the next request while it is warm in the caches, not when
+ * the last byte has been sent. */
+void exchange_answer(struct exchange *exchange)
+{
+    answer(exchange);
+    exchange->in.body.data = NULL;
+    arena_keep(exchange->arena, exchange->out.body.data);
 }

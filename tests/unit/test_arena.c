@@ -74,6 +74,30 @@ TEST(big_blocks_come_back_warm_and_the_cache_keeps_its_bound)
     arena_cache_destroy(cache);
 }
 
+TEST(what_a_reply_needs_is_kept_and_the_rest_given_back)
+{
+    struct arena_cache *cache = arena_cache_create(8 << 20);
+    struct arena *arena = arena_create_cached(64 << 20, cache), *next;
+    char *first = arena_alloc(arena, 1, 2 << 20), *reply = arena_alloc(arena, 1, 1 << 20);
+
+    assert_non_null(arena_alloc(arena, 1, 3 << 20));
+    memset(reply, 'r', 1 << 20);
+    arena_keep(arena, reply + (1 << 19));
+    assert_int_equal(arena_used(arena), 1 << 20);
+    assert_int_equal(arena_cache_used(cache), 1 << 20);
+    next = arena_create_cached(64 << 20, cache);
+    assert_ptr_equal(arena_alloc(next, 1, 2 << 20), first);
+    memset(first, 'n', 2 << 20);
+    assert_true(arena_alloc(arena, 1, 1) != reply); /* the kept block takes no more */
+    assert_int_equal(reply[0], 'r');
+    assert_int_equal(reply[(1 << 20) - 1], 'r');
+    arena_keep(arena, "static");
+    assert_int_equal(arena_used(arena), 0);
+    arena_destroy(next);
+    arena_destroy(arena);
+    arena_cache_destroy(cache);
+}
+
 TEST(arenas_of_one_cache_share_its_bytes_and_say_whose_limit_it_was)
 {
     struct arena_cache *cache = arena_cache_create(0);
