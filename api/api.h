@@ -55,8 +55,7 @@ struct reply {
 
 #define WORDS_OF_weight_layout(W)                                                                  \
     W(WEIGHTS_OIHW, "oihw")                                                                        \
-    W(WEIGHTS_HWIO, "hwio") W(WEIGHTS_OHWI, "ohwi") W(WEIGHTS_IHWO, "ihw"                          \
-                                                                    "o")
+    W(WEIGHTS_HWIO, "hwio") W(WEIGHTS_OHWI, "ohwi") W(WEIGHTS_IHWO, "ihwo")
 #define WORDS_OF_input_layout(W)  W(INPUT_CHW, "chw") W(INPUT_HWC, "hwc")
 #define WORDS_OF_output_layout(W) W(OUTPUT_NCHW, "nchw") W(OUTPUT_NHWC, "nhwc")
 #define WORDS_OF_channels(W)                                                                       \
@@ -74,8 +73,8 @@ struct reply {
 #define WORDS_OF_range(W)                                                                          \
     W(RANGE_CLIP, "clip")                                                                          \
     W(RANGE_MINMAX, "minmax")                                                                      \
-    W(RANGE_GLOBAL, "global") W(RANGE_SYMMETRIC, "symmetric") W(RANGE_ABS, "abs")                  \
-        W(RANGE_GIVEN, "lo,hi")
+    W(RANGE_GLOBAL, "global")                                                                      \
+    W(RANGE_SYMMETRIC, "symmetric") W(RANGE_ABS, "abs") W(RANGE_GIVEN, "lo,hi")
 #define WORDS_OF_colormap(W)                                                                       \
     W(COLORMAP_GRAY, "gray") W(COLORMAP_VIRIDIS, "viridis") W(COLORMAP_RDBU, "rdbu")
 

@@ -66,8 +66,7 @@ bool asset_wants_page(const struct exchange *exchange)
 
 static void write_tag(char *text, size_t size, bool gzip)
 {
-    snprintf(text, size, "\"%.*s%s\"", (int)(asset_tag_end - asset_tag_start), asset_tag_start,
-             gzip ? "-gz" : "");
+    snprintf(text, size, "\"%.16s%s\"", asset_tag_start, gzip ? "-gz" : "");
 }
 
 /* --ui-dir: the file as it is now, so that an editor's save is seen by the browser's next load. */

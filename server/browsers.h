@@ -1,7 +1,7 @@
 /* What browsers may ask on behalf of pages: Host (DNS rebinding), Origin and Sec-Fetch-Site (other
  * sites' scripts), preflights. Programs that send none of these headers are not concerned. */
 #pragma once
-#include "core/error.h"
+#include "core/core.h"
 
 /* What the exchange keeps for its reply. */
 struct browser {

@@ -30,7 +30,7 @@ static bool body_read(const char *path, const struct config *config, struct aren
 {
     int fd = !strcmp(path, "-") ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     size_t room = 1 << 16, size = 0;
-    char *data = arena_zeroed(arena, room + 2 * BODY_SLACK, 1);
+    char *data = arena_zeroed(arena, room + 2UL * BODY_SLACK, 1);
     ssize_t got = -1;
 
     while (fd >= 0 && data && (got = read(fd, data + BODY_SLACK + size, room - size)) > 0) {
@@ -39,7 +39,7 @@ static bool body_read(const char *path, const struct config *config, struct aren
             return fail(err, ERR_TOO_LARGE, "", "%s is over --max-body, %zu bytes", path,
                         config->max_body);
         if (size == room) {
-            char *larger = arena_zeroed(arena, 4 * room + 2 * BODY_SLACK, 1);
+            char *larger = arena_zeroed(arena, 4 * room + 2UL * BODY_SLACK, 1);
 
             if (larger)
                 memcpy(larger, data, BODY_SLACK + size);

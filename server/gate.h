@@ -1,7 +1,7 @@
 /* The strict HTTP gate. libmicrohttpd tokenizes leniently (two lengths, folded lines, a NUL that
  * cuts a path); what two readers could understand in two ways stops here. Pure functions. */
 #pragma once
-#include "core/error.h"
+#include "core/core.h"
 
 #include <stddef.h>
 

@@ -76,7 +76,7 @@ int keys_find(const struct keys *keys, const char *given)
 
     if (size > LONGEST)
         return -1;
-    memcpy(padded, given, size);
+    memcpy(padded, given, size + 1);
     for (int i = 0; i < keys->count; i++) {
         unsigned difference = 0;
 

@@ -1,7 +1,7 @@
 /* API keys from a file: one a line, # begins a comment. They are compared in constant time and
  * never logged. */
 #pragma once
-#include "core/error.h"
+#include "core/core.h"
 
 struct keys;
 

@@ -1,6 +1,6 @@
 /* Listening sockets from an address text. */
 #pragma once
-#include "core/error.h"
+#include "core/core.h"
 
 /* Where clients come in. */
 struct door {

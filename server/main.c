@@ -36,7 +36,7 @@ static void fit_files(struct config *config, const struct log *log)
 
     if (files >= config->max_connections + FILES_BESIDES_CONNECTIONS)
         return;
-    config->max_connections = files > 2 * FILES_BESIDES_CONNECTIONS
+    config->max_connections = files > 2UL * FILES_BESIDES_CONNECTIONS
                                   ? files - FILES_BESIDES_CONNECTIONS
                                   : FILES_BESIDES_CONNECTIONS;
     log_say(log, LOG_WARNING, "only %zu files may be open: --max-connections is %zu", files,

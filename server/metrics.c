@@ -141,7 +141,7 @@ static void put_others(struct text *text, const struct metrics *m, const struct 
 bool metrics_encode(const struct metrics *metrics, const struct metrics_now *now,
                     struct exchange *exchange, struct error *err)
 {
-    struct text text = { .room = 256 * 1024 };
+    struct text text = { .room = 256UL * 1024 };
 
     text.data = arena_alloc(exchange->arena, text.room, 1);
     if (!text.data)

@@ -81,7 +81,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!end || memchr(data, '\0', head))
         return 0;
-    line = strndup((const char *)data, head);
+    line = calloc(head + 1, 1);
+    memcpy(line, data, head);
     block = malloc(body + 2 * BODY_SLACK);
     memset(block, '7', body + 2 * BODY_SLACK);
     memcpy(block + BODY_SLACK, end + 1, body);

@@ -14,7 +14,7 @@ static bool replay(const char *path)
 
     if (file && !fseek(file, 0, SEEK_END) && (size = ftell(file)) >= 0) {
         rewind(file);
-        data = malloc((size_t)size + 1);
+        data = malloc(size ? (size_t)size : 1);
     }
     if (!data || fread(data, 1, (size_t)size, file) != (size_t)size)
         size = -1;

@@ -17,7 +17,7 @@ in_folders() {
 no() {
     local pattern=$1 rule=$2 found
     shift 2
-    [ $# = 0 ] || ! found=$(grep -nE "$pattern" "$@" /dev/null) || complain "$rule:
+    [ $# = 0 ] || ! found=$(grep -nPe "$pattern" "$@" /dev/null) || complain "$rule:
 $found"
 }
 # only FILE HEADER: nobody else includes it
@@ -34,21 +34,18 @@ mapfile -t server < <(in_folders server/)
 no '#include "(api|server|tests)/' 'core knows nothing of the other folders' "${core[@]}"
 no '#include "(server|tests)/' 'api knows nothing of server' "${api[@]}"
 no '#include "tests/' 'server knows nothing of the tests' "${server[@]}"
-no '#include "core/([^c]|c[^o]|co[^r]|cor[^e])[^"]*\.(h|inc)"' 'api sees core by core/core.h' "${api[@]}"
-no '#include "core/[^"]*\.(h|inc)"' 'server sees core by api/api.h' \
-    $(grep -LE 'core/core\.h' "${server[@]}" /dev/null)
-no '#include "(core/([^c]|c[^o]|co[^r])|api/([^a]|a[^p]))[^"]*\.(h|inc)"' \
-    'server sees the others by api/api.h and core/core.h' "${server[@]}"
+no '#include "core/(?!core\.h|\w+\.def)' 'others see core by core/core.h' "${api[@]}" "${server[@]}"
+no '#include "api/(?!api\.h|\w+\.def)' 'server sees api by api/api.h' "${server[@]}"
 
 # Each library has its files.
 only 'core/engines/im2col\.c|core/kernels\.c' 'cblas\.h'
 only 'api/stb\.c' 'stb/.*'
-only 'api/[a-z0-9_]*\.c' '(cjson/cJSON|libdeflate)\.h'
+only 'api/\w+\.[ch]' '(cjson/cJSON|libdeflate)\.h'
 only 'server/http\.[ch]|server/gate\.[ch]' 'microhttpd\.h'
 no '\b(malloc|calloc|realloc|free|alloca|strdup|asprintf)\(' 'the arena is the only memory here' \
     $(in_folders 'api/|core/engines/|core/kernels/')
-no '\bsetlocale\(' 'numbers are read in the C locale' "${core[@]}" "${api[@]}" "${server[@]}"
-no '^#if 0|FIXME|XXX' 'finish it or take it out' "${files[@]}"
+no '\bsetlocale\([^)]' 'numbers are read in the C locale' "${core[@]}" "${api[@]}" "${server[@]}"
+no '^#if 0|FIXME|\bXXX\b' 'finish it or take it out' "${files[@]}"
 no '-march=native' 'one binary runs anywhere' Makefile docker/Dockerfile
 stray=$(git ls-files 2>/dev/null |
     grep -vE '^(server|core|api|tests|docker|\.[a-z]+)/|^(Makefile|README\.md|LICENSE|\.[a-z-]+)$')
@@ -57,12 +54,12 @@ stray=$(git ls-files 2>/dev/null |
 # Sizes, as far as grep can tell; clang-tidy looks at the functions.
 for file in "${files[@]}"; do
     case $file in
-        *.h) most=$([ "${file%%/*}" = tests ] && echo 150 || echo 300) ;;
-        *.c) most=400 ;;
-        *) continue ;;
+        tests/*) most=600 ;;
+        *.h) most=300 ;;
+        *) most=400 ;;
     esac
     lines=$(wc -l <"$file")
-    [ "$lines" -le "$most" ] || echo "$file has $lines lines; $most are the aim"
+    [ "$lines" -le "$most" ] || complain "$file has $lines lines; $most are the most"
 done
 
 mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep -E '\.[ch]$')
@@ -73,12 +70,12 @@ have() {
 }
 have clang-format && { clang-format --dry-run -Werror "${sources[@]}" || failed=1; }
 have cppcheck && {
-    cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j2 -I. -D_GNU_SOURCE \
-        --enable=warning,performance,portability --suppress=missingIncludeSystem \
+    cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j2 -I. -D_GNU_SOURCE -DWEB=\"build\" \
+        --enable=warning,performance,portability --suppress=missingIncludeSystem --suppress=uninitvar \
         "${units[@]}" || failed=1
 }
 have clang-tidy && {
     printf '%s\n' "${units[@]}" | xargs -P2 -n4 sh -c \
-        'clang-tidy --quiet "$@" -- -std=gnu17 -I. -D_GNU_SOURCE 2>/dev/null' - || failed=1
+        'clang-tidy --quiet "$@" -- -std=gnu17 -I. -D_GNU_SOURCE -DWEB=\"build\" 2>/dev/null' - || failed=1
 }
 exit $failed
