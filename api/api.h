@@ -17,6 +17,18 @@ struct message {
     const char *content_type, *accept, *content_encoding;
     const char *tensor_header_length; /* Inference-Header-Content-Length */
     struct bytes body;
+    const struct layer_finder *layers; /* the stored ones; NULL: none are kept */
+};
+
+/* A stored layer: parameters and weights that stand behind a request's own. It lives in an arena
+ * and is never changed, so that any thread may read it. */
+struct stored;
+enum { STORED_NAME = 64, STORED_DIGEST = 64 };
+
+/* Layers by name. What is found lives until the request's reply is sent. NULL is an error. */
+struct layer_finder {
+    const struct stored *(*find)(void *arg, const char *name, struct error *err);
+    void *arg;
 };
 
 /* What one request may cost; each refusal names the limit and the number. */
@@ -138,6 +150,8 @@ struct convolve_request {
     const struct conv_point *explain;
     int explain_count;
     const struct infer *infer; /* the reply is that protocol's; NULL: our own */
+    const char *layer;         /* the stored layer's name, or NULL */
+    bool layer_weights;        /* the weights are that layer's as they are: they may come packed */
     struct warnings warnings;
 };
 
@@ -187,6 +201,34 @@ bool samples_encode(const struct message *message, const char *tail, struct aren
 /* GET /v2/models/{model}[/versions/{version}][/ready]: a model of the Open Inference Protocol. */
 bool model_encode(const struct message *message, struct arena *arena, struct reply *reply,
                   struct error *err);
+
+/* ^[a-z0-9][a-z0-9._-]{0,63}$, and no model's of our own. ERR_PARAMETER or ERR_CONFLICT. */
+bool stored_name_check(const char *name, struct error *err);
+
+/* PUT /layers/{name}: parameters, weights and bias, carried as a request's, to a layer and the file
+ * that holds it. Checked as far as can be without a picture. */
+bool stored_decode(const struct message *message, const struct limits *limits, struct arena *arena,
+                   const struct stored **stored, struct bytes *file, struct error *err);
+/* The file's bytes to the layer, which lives in the arena; of limits, memory is read. ERR_SYNTAX
+ * when the file is not whole. */
+bool stored_read(struct bytes file, const struct limits *limits, struct arena *arena,
+                 const struct stored **stored, struct error *err);
+void stored_seal(char *file, size_t size); /* writes the digest into what is a layer's file else */
+const char *stored_digest(const struct stored *stored); /* SHA-256 in hexadecimal digits */
+
+/* What GET /layers says of each. */
+struct layer_entry {
+    char name[STORED_NAME + 1];
+    size_t bytes;    /* of the file */
+    int64_t updated; /* Unix time */
+};
+bool layers_encode(const struct layer_entry *entries, int count, struct arena *arena,
+                   struct reply *reply, struct error *err);
+bool stored_encode(const struct stored *stored, const struct layer_entry *entry,
+                   struct arena *arena, struct reply *reply, struct error *err);
+/* POST /v2/repository/index: every model, the layers among them. */
+bool models_encode(const struct layer_entry *entries, int count, struct arena *arena,
+                   struct reply *reply, struct error *err);
 
 /* GET /info: what api and core know; server_json is the server's own members, `"name":value,...`. */
 bool info_encode(const struct limits *limits, const char *server_json, struct arena *arena,

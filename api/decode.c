@@ -5,6 +5,7 @@
 #include "api/decode.h"
 #include "api/gunzip.h"
 #include "api/image.h"
+#include "api/stored.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -135,7 +136,7 @@ bool decode_add_image(struct decoder *d, struct bytes bytes)
     return true;
 }
 
-static bool decode_body(struct decoder *d, const char *type, struct bytes body)
+bool decode_body(struct decoder *d, const char *type, struct bytes body)
 {
     if (is_type(type, "multipart/form-data"))
         return decode_multipart(d, type, body);
@@ -152,7 +153,7 @@ static bool decode_body(struct decoder *d, const char *type, struct bytes body)
 
 /* --- what only the whole request can tell ----------------------------------------------------- */
 
-static bool check_together(struct decoder *d)
+bool decode_together(struct decoder *d)
 {
     const struct conv_params *p = &d->request->params;
     bool pads = p->pads[0] || p->pads[1] || p->pads[2] || p->pads[3];
@@ -221,12 +222,25 @@ static void lower_deadline(const struct decoder *d)
         atomic_store(d->limits->deadline_ms, own);
 }
 
-static bool decode_parts(struct decoder *d, const struct message *message)
+bool decode_begin(struct decoder *d, const struct message *message)
 {
     struct bytes query = { message->query, strlen(message->query) }, body = message->body;
 
-    if (!gunzip_body(message->content_encoding, &body, d->limits, d->arena, d->err) ||
-        !decode_fields(d, query, "the query") || !d->read(d, message, body) || !check_together(d))
+    d->next_image = &d->images;
+    d->scale = d->divisor = 1;
+    init_request(d->request);
+    return gunzip_body(message->content_encoding, &body, d->limits, d->arena, d->err) &&
+           decode_fields(d, query, "the query") && d->read(d, message, body);
+}
+
+void decode_end(struct decoder *d)
+{
+    json_free(&d->json);
+}
+
+static bool decode_parts(struct decoder *d, const struct message *message)
+{
+    if (!decode_begin(d, message) || !decode_layer(d, message) || !decode_together(d))
         return false;
     lower_deadline(d);
     return decode_image(d) && decode_weights(d) && conv_params_check(&d->request->params, d->err);
@@ -234,14 +248,10 @@ static bool decode_parts(struct decoder *d, const struct message *message)
 
 static bool decode(struct decoder *d, const struct message *message)
 {
-    bool ok;
+    bool ok = decode_parts(d, message);
 
-    d->next_image = &d->images;
-    d->scale = d->divisor = 1;
-    init_request(d->request);
-    ok = decode_parts(d, message);
     d->request->inputs.image = d->request->image.data;
-    json_free(&d->json);
+    decode_end(d);
     return ok;
 }
 

@@ -35,8 +35,19 @@ struct decoder {
     struct bytes weights, bias;                  /* files; data NULL: not given */
     const struct numbers *operands[PARAM_COUNT]; /* tensors that were numbers from the start */
     int mean_count, std_count;                   /* numbers given */
-    double scale, divisor; /* of the weights, before they are rounded to fields.scale */
+    double scale, divisor;      /* of the weights, before they are rounded to fields.scale */
+    const char *layer_name;     /* the parameter layer, or the model of an inference request */
+    const struct stored *layer; /* what it names */
 };
+
+/* Readies a decoder whose limits, arena, request, err and read are set, and reads the query and the
+ * body into it: all but the tensors. decode_end() in any case. */
+bool decode_begin(struct decoder *d, const struct message *message);
+bool decode_together(struct decoder *d); /* parameters that exclude or need each other */
+void decode_end(struct decoder *d);
+
+/* A body by its type or its first bytes. */
+bool decode_body(struct decoder *d, const char *type, struct bytes body);
 
 /* A parameter by any of its names, from JSON or as a text; where is "the query" and so on. */
 bool decode_item(struct decoder *d, const char *name, const cJSON *item, const char *where);
@@ -67,6 +78,7 @@ bool decode_input_shape(struct decoder *d);
 
 /* request's weights, bias, groups and bank from d->weights or d->item[P_weights]. */
 bool decode_weights(struct decoder *d);
+bool decode_bias(struct decoder *d, struct numbers *bias); /* as given; count 0: none is */
 
 /* Numbers given as nested lists, {"shape","data"}, {"shape","base64"}, {"npy"} or a file. */
 bool decode_numbers(struct decoder *d, const cJSON *item, const char *field,

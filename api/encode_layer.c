@@ -43,6 +43,8 @@ void layer_encode(struct json *json, const struct convolve_request *request,
     const struct fields *fields = &request->fields;
 
     json_open(json, "layer", '{');
+    if (request->layer)
+        json_text(json, "layer", request->layer);
     json_int(json, "out_channels", plan->maps.channels);
     json_ints(json, "kernel_size", params->kernel_size, 2);
     json_ints(json, "stride", params->stride, 2);

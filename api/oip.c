@@ -252,6 +252,17 @@ static bool check_operands(struct decoder *d)
     return true;
 }
 
+/* A stored layer that is the model has its weights. */
+static bool use_model(struct wire *wire)
+{
+    struct decoder *d = wire->d;
+
+    if (!d->layer)
+        return true;
+    d->layer_name = wire->infer->model;
+    return decode_mark(d, P_layer, 0, "the path");
+}
+
 bool decode_infer(struct decoder *d, const struct message *message, struct bytes body)
 {
     struct wire wire = { .d = d, .infer = arena_zeroed(d->arena, 1, sizeof(struct infer)) };
@@ -262,7 +273,7 @@ bool decode_infer(struct decoder *d, const struct message *message, struct bytes
     if (!wire.infer)
         return infer_out_of_memory(d, "");
     d->request->infer = wire.infer;
-    if (!model_find(message->path, d->arena, wire.infer, d->err) ||
+    if (!model_find(message, d->arena, wire.infer, &d->layer, d->err) || !use_model(&wire) ||
         !split_body(d, message->tensor_header_length, body, &json, &wire.raw) ||
         !(json.size || !*message->tensor_header_length ? read_json(&wire, json)
                                                        : read_raw_body(&wire)) ||

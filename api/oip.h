@@ -18,5 +18,7 @@ extern const char infer_where[]; /* for decode_mark() */
 bool infer_input(struct wire *wire, const cJSON *object);
 bool infer_out_of_memory(struct decoder *d, const char *field);
 
-/* The model and version that /v2/models/{model}[/versions/{version}]... names; ERR_NOT_FOUND. */
-bool model_find(const char *path, struct arena *arena, struct infer *infer, struct error *err);
+/* The model and version that /v2/models/{model}[/versions/{version}]... names, and the stored layer
+ * that it is, or NULL for conv2d; ERR_NOT_FOUND. */
+bool model_find(const struct message *message, struct arena *arena, struct infer *infer,
+                const struct stored **layer, struct error *err);

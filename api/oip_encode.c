@@ -2,6 +2,7 @@
  * the JSON, as they lie in memory. */
 #include "api/encode.h"
 #include "api/oip.h"
+#include "api/stored.h"
 
 #include <string.h>
 
@@ -21,51 +22,70 @@ static const char *segment(const char *path, struct arena *arena)
     return copy ? memcpy(copy, path, size) : NULL;
 }
 
-bool model_find(const char *path, struct arena *arena, struct infer *infer, struct error *err)
+static bool find_layer(const struct message *message, const char *name, const struct stored **layer,
+                       struct error *err)
+{
+    *layer = message->layers ? message->layers->find(message->layers->arg, name, err) : NULL;
+    if (*layer || (message->layers && err->code != ERR_NOT_FOUND))
+        return *layer != NULL;
+    return fail(err, ERR_NOT_FOUND, "", "there is no model %.60s; there is conv2d%s", name,
+                message->layers ? ", and what GET /layers lists" : "");
+}
+
+bool model_find(const struct message *message, struct arena *arena, struct infer *infer,
+                const struct stored **layer, struct error *err)
 {
     static const char root[] = "/v2/models/", versions[] = "/versions/";
-    const char *name = path + strlen(root), *rest = name + strcspn(name, "/");
+    const char *name = message->path + strlen(root), *rest = name + strcspn(name, "/");
     bool versioned = !strncmp(rest, versions, strlen(versions));
 
+    *layer = NULL;
     infer->model = segment(name, arena);
     infer->version = versioned ? segment(rest + strlen(versions), arena) : "1";
     if (!infer->model || !infer->version)
         return fail(err, ERR_TOO_LARGE, "", "the request needs more than its memory limit");
-    if (strcmp(infer->model, "conv2d"))
-        return fail(err, ERR_NOT_FOUND, "", "there is no model %.60s; there is conv2d",
-                    infer->model);
+    if (strcmp(infer->model, "conv2d") && !find_layer(message, infer->model, layer, err))
+        return false;
     if (strcmp(infer->version, "1"))
         return fail(err, ERR_NOT_FOUND, "", "the model %.60s has no version %.20s; it has 1",
                     infer->model, infer->version);
     return true;
 }
 
-static void tensor_facts(struct json *json, const char *name, const char *datatype, int rank)
+/* -1: any number. */
+static void tensor_facts(struct json *json, const char *name, const char *datatype, int rank,
+                         int channels)
 {
-    static const int any[] = { -1, -1, -1, -1 };
+    const int dims[] = { -1, rank > 1 ? channels : -1, -1, -1 };
 
     json_open(json, NULL, '{');
     json_text(json, "name", name);
     json_text(json, "datatype", datatype);
-    json_ints(json, "shape", any, rank);
+    json_ints(json, "shape", dims, rank);
     json_close(json, '}');
 }
 
-static void model_facts(struct json *json)
+static void model_facts(struct json *json, const struct stored *layer)
 {
+    int in = -1, out = -1;
+
+    if (layer)
+        stored_channels(layer, &in, &out);
     json_open(json, "versions", '[');
     json_text(json, NULL, "1");
     json_close(json, ']');
     json_text(json, "platform", "convolved");
     json_open(json, "inputs", '[');
-    tensor_facts(json, "X", "FP32", 4);
-    tensor_facts(json, "IMAGE", "BYTES", 1);
-    tensor_facts(json, "W", "FP32", 4);
-    tensor_facts(json, "B", "FP32", 1);
+    tensor_facts(json, "X", "FP32", 4, in);
+    tensor_facts(json, "IMAGE", "BYTES", 1, -1);
+    if (!layer) {
+        tensor_facts(json, "W", "FP32", 4, -1);
+        tensor_facts(json, "B", "FP32", 1, -1);
+    }
     json_close(json, ']');
     json_open(json, "outputs", '[');
-    tensor_facts(json, "Y", "FP32", 4);
-    tensor_facts(json, "X_COL", "FP32", 3);
+    tensor_facts(json, "Y", "FP32", 4, out);
+    tensor_facts(json, "X_COL", "FP32", 3, -1);
     json_close(json, ']');
 }
 
@@ -75,10 +95,11 @@ bool model_encode(const struct message *message, struct arena *arena, struct rep
     enum { SIZE = 2048 };
     const char *last = strrchr(message->path, '/');
     char *buffer = arena_new(arena, char, SIZE);
+    const struct stored *layer;
     struct infer infer;
     struct json json;
 
-    if (!model_find(message->path, arena, &infer, err))
+    if (!model_find(message, arena, &infer, &layer, err))
         return false;
     if (!buffer)
         return fail(err, ERR_TOO_LARGE, "", "the request needs more than its memory limit");
@@ -88,7 +109,7 @@ bool model_encode(const struct message *message, struct arena *arena, struct rep
     if (!strcmp(last, "/ready"))
         json_bool(&json, "ready", true);
     else
-        model_facts(&json);
+        model_facts(&json, layer);
     json_close(&json, '}');
     reply_set(reply, 200, "application/json", (struct bytes){ buffer, (size_t)(json.at - buffer) });
     return true;

@@ -37,6 +37,8 @@ int problem_status(enum error_code code)
         return 409;
     case ERR_LENGTH:
         return 411;
+    case ERR_PRECONDITION:
+        return 412;
     case ERR_TOO_LARGE:
         return 413;
     case ERR_MEDIA:

@@ -289,6 +289,14 @@ static bool set_range(struct decoder *d, const struct given *given)
     return true;
 }
 
+static bool set_layer(struct decoder *d, const struct given *given)
+{
+    if (!cJSON_IsString(given->item))
+        return value_refuse(d, given, "the name of a stored layer; GET /layers lists them");
+    d->layer_name = given->item->valuestring;
+    return true;
+}
+
 /* --- one value ------------------------------------------------------------------------------- */
 
 bool value_set(struct decoder *d, const struct given *given)
@@ -323,8 +331,7 @@ bool value_set(struct decoder *d, const struct given *given)
     case PARAM_OUTPUT:
         return set_output(d, given);
     case PARAM_NAME:
-        return fail(d->err, ERR_PARAMETER, "layer",
-                    "this server keeps no layers; give weights instead");
+        return set_layer(d, given);
     case PARAM_TENSOR:
     case PARAM_SHAPE:
         d->item[id_of(given->row)] = given->item;

@@ -170,7 +170,7 @@ static bool has_bias(struct bytes file)
            safetensors_read(file, "bias", &npy, &unread);
 }
 
-static bool given_bias(struct decoder *d, struct numbers *bias)
+bool decode_bias(struct decoder *d, struct numbers *bias)
 {
     const cJSON *item = d->item[P_bias];
     float *one;
@@ -200,7 +200,7 @@ static bool make_bias(struct decoder *d, const struct filters *f)
     struct numbers given;
     float *bias;
 
-    if (!given_bias(d, &given))
+    if (!decode_bias(d, &given))
         return false;
     if (given.count > 1 && given.count != maps)
         return fail(d->err, ERR_SHAPE, "bias",

@@ -12,4 +12,6 @@ struct filters {
     int stride, padding; /* the bank's defaults, as in struct bank */
 };
 
+/* What is given is a name, names or a generator, not numbers. */
+bool filters_named(const struct decoder *d);
 bool filters_read(struct decoder *d, struct filters *filters);

@@ -351,6 +351,22 @@ static bool use_name(struct decoder *d, const char *name, struct filters *f)
     return maker ? use_generator(d, maker, NULL, f) : use_names(d, &name, 1, f);
 }
 
+static const struct maker *generator_of(const cJSON *item)
+{
+    return cJSON_IsObject(item) && item->child && !item->child->next
+               ? maker_find(item->child->string)
+               : NULL;
+}
+
+bool filters_named(const struct decoder *d)
+{
+    const cJSON *item = d->item[P_weights];
+
+    return !d->operands[P_weights] && !d->weights.data &&
+           (cJSON_IsString(item) || (cJSON_IsArray(item) && !json_tensor(&d->json, item)) ||
+            generator_of(item));
+}
+
 bool filters_read(struct decoder *d, struct filters *filters)
 {
     const cJSON *item = d->item[P_weights];
@@ -364,12 +380,11 @@ bool filters_read(struct decoder *d, struct filters *filters)
                use_numbers(d, &numbers, filters);
     if (!item)
         return true;
+    if (!filters_named(d))
+        return decode_numbers(d, item, "weights", &numbers) && use_numbers(d, &numbers, filters);
     if (cJSON_IsString(item))
         return use_name(d, item->valuestring, filters);
-    if (cJSON_IsArray(item) && !json_tensor(&d->json, item))
+    if (cJSON_IsArray(item))
         return use_name_list(d, item, filters);
-    if (cJSON_IsObject(item) && item->child && !item->child->next &&
-        maker_find(item->child->string))
-        return use_generator(d, maker_find(item->child->string), item->child, filters);
-    return decode_numbers(d, item, "weights", &numbers) && use_numbers(d, &numbers, filters);
+    return use_generator(d, generator_of(item), item->child, filters);
 }

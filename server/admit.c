@@ -88,7 +88,7 @@ static bool check_body(const struct peer *peer, struct error *err)
         return fail(err, ERR_TOO_LARGE, "",
                     "the body has %llu bytes; at most %zu are taken (--max-body)",
                     (unsigned long long)framing->length, limit);
-    if (route && strcmp(route->method, "GET") && !framing->chunked && !framing->sized)
+    if (route && *route->method == 'P' && !framing->chunked && !framing->sized)
         return fail(err, ERR_LENGTH, "",
                     "a %s needs a Content-Length or Transfer-Encoding: chunked", route->method);
     return true;
@@ -152,6 +152,7 @@ bool peer_admit(struct peer *peer, const char *method, const char *version, stru
     in->content_encoding = peer_header(peer, "Content-Encoding");
     in->tensor_header_length = peer_header(peer, "Inference-Header-Content-Length");
     peer->exchange.accept_encoding = peer_header(peer, "Accept-Encoding");
+    peer->exchange.if_match = peer_header(peer, "If-Match");
     peer->exchange.if_none_match = peer_header(peer, "If-None-Match");
     peer_identify(peer, peer_header(peer, "X-Request-ID"));
     gate_trace(peer_header(peer, "traceparent"), peer->exchange.trace);

@@ -132,7 +132,7 @@ int command_run(const struct config *config, char **arguments)
     struct exchange exchange = {
         .service = &service,
         .arena = arena_create(config->memory),
-        .in = { "POST", "/convolve", "", "", "", "", "", { "", 0 } },
+        .in = { "POST", "/convolve", "", "", "", "", "", { "", 0 }, NULL },
         .stages.clock_ms = clock_ms,
         .id = "run",
         .deadline_ms = INFINITY,

@@ -18,6 +18,7 @@ struct service {
     struct arena_cache *memory; /* of all requests together */
     struct log log;
     struct jobs *jobs;
+    struct layers *layers;     /* NULL: none are kept */
     struct metrics *metrics;   /* the loop's own, */
     const size_t *connections; /*   like how many there are */
     struct door doors[DOORS];
@@ -41,12 +42,15 @@ struct exchange {
     bool aside;                 /* came in by --metrics-listen */
     char allow[64];             /* the methods of this path */
     struct browser browser;
-    const char *accept_encoding, *if_none_match; /* "" when absent */
-    const struct asset *asset;                   /* the reply is a file of the page: */
-    bool gzip;                                   /* compressed */
-    double began_ms;                             /* the request's first byte */
-    atomic_bool stop;                            /* give up: */
-    atomic_int why;                              /* ERR_DEADLINE, ERR_GONE or ERR_DRAINING */
+    const char *accept_encoding, *if_match, *if_none_match; /* "" when absent */
+    struct layer_finder finder;                             /* in.layers, */
+    struct held *held;                                      /*   and what it found */
+    char etag[STORED_DIGEST + 8];                           /* of the reply, or "" */
+    const struct asset *asset;                              /* the reply is a file of the page: */
+    bool gzip;                                              /* compressed */
+    double began_ms;                                        /* the request's first byte */
+    atomic_bool stop;                                       /* give up: */
+    atomic_int why; /* ERR_DEADLINE, ERR_GONE or ERR_DRAINING */
     _Atomic(double) deadline_ms;
     bool answered;
     struct shape input; /* of a convolution */

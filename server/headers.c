@@ -43,7 +43,9 @@ void headers_each(const struct exchange *exchange,
     if (exchange->asset)
         asset_headers(exchange, add, arg);
     else
-        add(arg, "Cache-Control", "no-store");
+        add(arg, "Cache-Control", *exchange->etag ? "no-cache" : "no-store");
+    if (*exchange->etag)
+        add(arg, "ETag", exchange->etag);
     browser_headers(&exchange->browser, exchange->allow, add, arg);
     if (out->allow)
         add(arg, "Allow", out->allow);

@@ -4,6 +4,7 @@
 
 #include "server/clock.h"
 #include "server/headers.h"
+#include "server/layers.h"
 #include "server/keys.h"
 #include "server/metrics.h"
 #include "server/peer.h"
@@ -32,7 +33,10 @@ static void exchange_begin(struct peer *peer)
     memset(exchange, 0, sizeof *exchange);
     exchange->service = peer->http->service;
     exchange->aside = peer->door == &exchange->service->doors[OPERATOR];
-    exchange->in = (struct message){ "", "", "", "", "", "", "", { "", 0 } };
+    exchange->in = (struct message){ "", "", "", "", "", "", "", { "", 0 }, NULL };
+    exchange->finder = (struct layer_finder){ layers_find, exchange };
+    exchange->in.layers = exchange->service->layers ? &exchange->finder : NULL;
+    exchange->accept_encoding = exchange->if_match = exchange->if_none_match = "";
     exchange->stages.clock_ms = clock_ms;
     exchange->began_ms = clock_ms();
     atomic_store(&exchange->deadline_ms, INFINITY);
@@ -245,6 +249,7 @@ static void on_end(__attribute__((unused)) void *arg, struct MHD_Connection *mhd
         peer->state = AT_REST;
         peer->deadline_ms = clock_ms() + (double)peer->http->service->config->idle_timeout;
     }
+    layers_release(exchange->held);
     arena_destroy(exchange->arena);
     free(peer->target);
     exchange_begin(peer);

@@ -2,6 +2,7 @@
  * the drain. It never computes and never waits for anything but epoll. */
 #include "server/clock.h"
 #include "server/keys.h"
+#include "server/layers.h"
 #include "server/listen.h"
 #include "server/metrics.h"
 #include "server/notify.h"
@@ -267,26 +268,36 @@ static void enter(struct http *http, int phase, double now)
     }
 }
 
-/* All or nothing: a file that cannot be read leaves the keys as they were. */
-static void reload_keys(struct http *http)
+/* All or nothing: what cannot be read leaves keys and layers as they were. */
+static void reload_all(struct http *http)
 {
     const char *path = http->service->config->api_key_file;
+    struct layers *layers = http->service->layers;
     struct error err;
     struct keys *keys = *path ? keys_read(path, &err) : NULL;
+    bool keyed = !*path || keys;
+    int folder = layers && keyed ? layers_find_folder(layers, &err) : -1;
 
-    if (*path && !keys) {
+    if (!keyed || (layers && folder < 0)) {
+        keys_free(keys);
         log_say(&http->service->log, LOG_ERROR, "SIGHUP: nothing changed: %s", err.detail);
         return;
     }
     keys_free(http->keys);
     http->keys = keys;
-    log_say(&http->service->log, LOG_INFO, "SIGHUP: %s", keys ? "keys read" : "nothing to read");
+    if (layers)
+        layers_use_folder(layers, folder);
+    log_say(&http->service->log, LOG_INFO, "SIGHUP: %s",
+            keys && layers ? "keys and layers read"
+            : keys         ? "keys read"
+            : layers       ? "layers read"
+                           : "nothing to read");
 }
 
 static void reload(struct http *http)
 {
     notify_reloading(&http->notify);
-    reload_keys(http);
+    reload_all(http);
     notify_say(&http->notify, "READY=1");
 }
 

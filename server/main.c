@@ -2,6 +2,7 @@
 #include "server/commands.h"
 #include "server/config.h"
 #include "server/http.h"
+#include "server/layers.h"
 #include "server/listen.h"
 #include "server/machine.h"
 #include "server/routes.h"
@@ -62,11 +63,18 @@ static void announce(const struct service *service)
     fflush(stdout);
 }
 
+static struct http *start(struct service *service, struct error *err)
+{
+    if (*service->config->layers && !(service->layers = layers_open(service, err)))
+        return NULL;
+    return http_start(service, err);
+}
+
 /* The pool is drained before the jobs that its tasks look at are gone. */
 static int serve_on(struct service *service)
 {
     struct error err;
-    struct http *http = http_start(service, &err);
+    struct http *http = start(service, &err);
     int status = 0;
 
     if (http) {
@@ -79,6 +87,7 @@ static int serve_on(struct service *service)
     if (http)
         http_stop(http);
     pool_destroy(service->pool);
+    layers_close(service->layers);
     return status;
 }
 

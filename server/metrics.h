@@ -24,6 +24,7 @@ struct metrics {
 /* What is not counted but looked at. */
 struct metrics_now {
     double connections, waiting, running, workers, queue, memory_used, memory_limit, draining;
+    double layers, layers_bytes;
     double cpu_seconds, resident, files, started;
 };
 

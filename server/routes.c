@@ -5,6 +5,7 @@
 #include "server/clock.h"
 #include "server/config.h"
 #include "server/jobs.h"
+#include "server/layers.h"
 #include "server/metrics.h"
 #include "server/nearest.h"
 #include "server/version.h"
@@ -87,8 +88,12 @@ static bool run(struct exchange *exchange, const struct convolve_request *reques
 {
     struct conv_context context = { exchange->service->pool, exchange->arena, &exchange->stop };
     struct arena_mark before = arena_save(exchange->arena);
-    bool done = conv_run(layer, &request->inputs, output, &context, err);
+    struct conv_inputs inputs = request->inputs;
+    bool done;
 
+    if (request->layer_weights)
+        layers_pack(exchange->held, layer, &inputs);
+    done = conv_run(layer, &inputs, output, &context, err);
     arena_restore(exchange->arena, before);
     exchange->macs = layer->macs;
     exchange->stages.convolve = lap(mark);
@@ -182,6 +187,8 @@ static bool metrics(struct exchange *exchange, struct error *err)
     jobs_count(service->jobs, &waiting, &running);
     now.waiting = waiting;
     now.running = running;
+    if (service->layers)
+        layers_count(service->layers, &now.layers, &now.layers_bytes);
     metrics_process(&now);
     return metrics_encode(service->metrics, &now, exchange, err);
 }

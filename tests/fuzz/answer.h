@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct arena *arena = end ? arena_create(limits.memory) : NULL;
     char *head = arena ? arena_zeroed(arena, head_size + 1, 1) : NULL;
     char *body = head ? arena_alloc(arena, body_size + 2 * BODY_SLACK, 1) : NULL;
-    struct message message = { "POST", "/convolve", "", "", "", "", "", { NULL, 0 } };
+    struct message message = { "POST", "/convolve", "", "", "", "", "", { NULL, 0 }, NULL };
     struct reply *reply = body ? arena_zeroed(arena, 1, sizeof *reply) : NULL;
     struct error err = { 0 };
 

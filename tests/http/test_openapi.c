@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static struct daemon *daemon; /* one that keeps layers */
+
 static const cJSON *member(const cJSON *object, const char *name)
 {
     return cJSON_GetObjectItemCaseSensitive(object, name);
@@ -47,7 +49,7 @@ static char *printed(const cJSON *value)
     return keep(cJSON_IsString(value) ? strdup(value->valuestring) : cJSON_PrintUnformatted(value));
 }
 
-static struct answer *send_form(const char *path, const cJSON *fields)
+static struct answer *send_form(const char *method, const char *path, const cJSON *fields)
 {
     struct part parts[16] = { { 0 } };
     const cJSON *field;
@@ -63,10 +65,11 @@ static struct answer *send_form(const char *path, const cJSON *fields)
                                         .data = file ? picture->body : printed(field),
                                         .size = file ? picture->size : 0 };
     }
-    return http_send(.path = path, .parts = parts);
+    return http_call(daemon, &(struct call){ .path = path, .method = method, .parts = parts });
 }
 
-static struct answer *send_example(const char *path, const char *type, const cJSON *example)
+static struct answer *send_example(const char *method, const char *path, const char *type,
+                                   const cJSON *example)
 {
     const cJSON *value = member(example, "value"), *query = member(example, "x-query");
     struct answer *picture;
@@ -74,11 +77,17 @@ static struct answer *send_example(const char *path, const char *type, const cJS
     if (query)
         path = text_format("%s?%s", path, query->valuestring);
     if (!strcmp(type, "multipart/form-data"))
-        return send_form(path, value);
+        return send_form(method, path, value);
     if (!cJSON_IsString(value))
-        return http_send(.path = path, .type = type, .body = printed(value));
+        return http_call(
+            daemon,
+            &(struct call){ .path = path, .method = method, .type = type, .body = printed(value) });
     picture = cat();
-    return http_send(.path = path, .type = type, .body = picture->body, .size = picture->size);
+    return http_call(daemon, &(struct call){ .path = path,
+                                             .method = method,
+                                             .type = type,
+                                             .body = picture->body,
+                                             .size = picture->size });
 }
 
 /* The status is promised; a success has a media type that is promised, and all members that its
@@ -104,7 +113,7 @@ static void check_answer(struct answer *answer, const cJSON *operation, int stat
     }
 }
 
-static int send_bodies(const char *path, const cJSON *operation)
+static int send_bodies(const char *method, const char *path, const cJSON *operation)
 {
     const cJSON *content = member(member(operation, "requestBody"), "content"), *media, *example;
     int count = 0;
@@ -113,7 +122,7 @@ static int send_bodies(const char *path, const cJSON *operation)
         cJSON_ArrayForEach(example, member(media, "examples")) {
             const cJSON *status = member(example, "x-status");
 
-            check_answer(send_example(path, media->string, example), operation,
+            check_answer(send_example(method, path, media->string, example), operation,
                          status ? status->valueint : 200,
                          text_format("%s %s", path, example->string));
             count++;
@@ -151,19 +160,24 @@ static void send_get(const char *path, const cJSON *operation)
     path = fill(path, member(operation, "parameters"));
     if (query)
         path = text_format("%s?%s", path, query->valuestring);
-    check_answer(http_get(path), operation, 200, path);
+    check_answer(http_call(daemon, &(struct call){ .path = path }), operation, 200, path);
 }
 
 TEST(every_example_of_the_openapi_document_gets_the_answer_it_promises)
 {
+    char folder[] = "/tmp/convolved-layers-XXXXXX";
     const cJSON *path;
     int bodies = 0, gets = 0;
 
+    assert_non_null(mkdtemp(folder));
+    daemon = daemon_start("--layers", folder);
     cJSON_ArrayForEach(path, member(document(), "paths")) {
         const char *real = fill(path->string, member(path, "parameters"));
 
         if (member(path, "post"))
-            bodies += send_bodies(real, member(path, "post"));
+            bodies += send_bodies("POST", real, member(path, "post"));
+        if (member(path, "put"))
+            bodies += send_bodies("PUT", real, member(path, "put"));
         if (member(path, "get")) {
             send_get(real, member(path, "get"));
             gets++;
@@ -171,4 +185,6 @@ TEST(every_example_of_the_openapi_document_gets_the_answer_it_promises)
     }
     assert_true(bodies >= 12);
     assert_true(gets >= 12);
+    assert_int_equal(daemon_stop(daemon), 0);
+    assert_int_equal(system(text_format("rm -r %s", folder)), 0);
 }

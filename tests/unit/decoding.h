@@ -33,7 +33,7 @@ static inline void start(void)
     limits = (struct limits){
         .pixels = 1000000, .output = 1 << 24, .macs = 1000000000, .memory = (size_t)64 << 20
     };
-    message = (struct message){ "POST", "/convolve", "", "", "", "", "", { "", 0 } };
+    message = (struct message){ "POST", "/convolve", "", "", "", "", "", { "", 0 }, NULL };
     memset(&request, 0xa5, sizeof request); /* whatever is read was written */
     err = (struct error){ 0 };
 }

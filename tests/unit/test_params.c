@@ -384,7 +384,10 @@ TEST(a_query_is_percent_decoded_once)
     assert_refuses(query("activation=%2572elu"), ERR_PARAMETER, "activation", "%72elu");
 }
 
-TEST(no_layers_are_kept_yet)
+TEST(a_layers_name_means_nothing_to_a_server_that_keeps_none)
 {
-    assert_refuses(query("layer=edges"), ERR_PARAMETER, "layer", "weights instead");
+    start();
+    message.query = "layer=edges&input=3x8x8";
+    assert_refuses(plan_decode(&message, &limits, arena, &request, &err), ERR_PARAMETER, "layer",
+                   "--layers");
 }
