@@ -29,6 +29,7 @@ struct subject {
     float *out, *rival_out, *columns;
     struct onednn *onednn;
     struct series ours, cold, theirs, blas;
+    struct series share; /* of the FMA ceiling: each turn of ours against a burst just before it */
 };
 
 struct settings {
@@ -108,12 +109,19 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double typical_ms(struct series *s, const struct settings *settings)
+static double median(struct series *s)
 {
     if (!s->count)
         return 0;
     qsort(s->times, (size_t)s->count, sizeof s->times[0], by_size);
-    return s->times[settings->loaded ? 0 : s->count / 2] * 1e3;
+    return s->times[s->count / 2];
+}
+
+static double typical_ms(struct series *s, const struct settings *settings)
+{
+    double middle = median(s);
+
+    return (settings->loaded && s->count ? s->times[0] : middle) * 1e3;
 }
 
 static void fill(float *floats, size_t count, uint32_t seed)
@@ -201,8 +209,14 @@ static void measure(struct subject *s, struct settings *settings)
     run_ours(s, settings, false);
     while (s->ours.count < LEAST_TURNS ||
            (s->ours.count < MOST_TURNS && bench_now() - start < seconds_a_layer)) {
-        settings->ceiling = fmax(settings->ceiling, ceiling_gflops(conv_isa()));
+        double ceiling = ceiling_gflops(conv_isa()), seconds;
+
+        settings->ceiling = fmax(settings->ceiling, ceiling);
         TIME(s->ours, run_ours(s, settings, false));
+        seconds = s->ours.times[s->ours.count - 1];
+        if (ceiling > 0)
+            s->share.times[s->share.count++] =
+                2e-9 * (double)s->plan.macs / seconds / ceiling / settings->workers;
         if (settings->rivals && s->onednn)
             TIME(s->theirs, onednn_run(s->onednn));
         if (settings->rivals)
@@ -229,10 +243,10 @@ static const char *check(struct subject *s, struct settings *settings)
 
 static void report(struct subject *s, struct settings *settings, const char *bits)
 {
-    double flops = 2.0 * (double)s->plan.macs, ours = typical_ms(&s->ours, settings);
+    double ours = typical_ms(&s->ours, settings);
     double theirs = typical_ms(&s->theirs, settings), blas = typical_ms(&s->blas, settings),
            cold = typical_ms(&s->cold, settings);
-    double rate = flops / ours * 1e-6, ceiling = settings->ceiling * settings->workers;
+    double ceiling = settings->ceiling * settings->workers, percent = 100 * median(&s->share);
     size_t workspace = conv_workspace(&s->plan, settings->pool) - conv_packed_size(&s->plan);
     size_t columns = s->columns ? rival_im2col_floats(&s->plan) * sizeof(float) : 0;
 
@@ -241,13 +255,12 @@ static void report(struct subject *s, struct settings *settings, const char *bit
                "\"onednn_ms\":%.4f,\"im2col_ms\":%.4f,\"workspace_bytes\":%zu,\"xcol_bytes\":%zu,"
                "\"algorithm\":\"%s\",\"isa\":\"%s\",\"workers\":%d,\"cold_ms\":%.4f,"
                "\"bits\":\"%s\"}\n",
-               s->id, ours, ceiling, ceiling > 0 ? 100 * rate / ceiling : 0, theirs, blas,
-               workspace, columns, conv_plan_engine(&s->plan), conv_isa(), settings->workers, cold,
-               bits);
+               s->id, ours, ceiling, percent, theirs, blas, workspace, columns,
+               conv_plan_engine(&s->plan), conv_isa(), settings->workers, cold, bits);
     else
         printf("%-18s %8.3f %8.3f %5.0f%% %9.3f %5.2f %9.3f %5.2f %7zu %8zu  %-9s %-8s %s\n", s->id,
-               ours, cold, ceiling > 0 ? 100 * rate / ceiling : 0, theirs, theirs / ours, blas,
-               blas / ours, workspace / 1024, columns / 1024, conv_plan_engine(&s->plan), bits,
+               ours, cold, percent, theirs, theirs / ours, blas, blas / ours, workspace / 1024,
+               columns / 1024, conv_plan_engine(&s->plan), bits,
                s->onednn ? onednn_name(s->onednn) : "");
     fflush(stdout);
     if (s->theirs.count) {
