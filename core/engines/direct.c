@@ -16,7 +16,8 @@
 enum {
     PLANES_BYTES = 256 * 1024,
     LEAST_ROWS = 8,
-    BUNDLE = 16 /* groups of small maps that share a tile */
+    LEAST_PANELS = 2, /* of outputs in the middle of a tile that are worth three parts */
+    BUNDLE = 16       /* groups of small maps that share a tile */
 };
 
 struct layer {
@@ -146,38 +147,116 @@ static void run_columns(const struct layer *l, const struct conv_plan *plan, str
         }
 }
 
+/* Do all windows of these outputs, and of those that their blocks compute besides, lie side by side
+ * in the picture? Then it is its own planes. */
+static bool lies_inside(const struct layer *l, const struct conv_plan *plan, struct tile tile)
+{
+    const struct conv_params *p = &plan->params;
+    int block_rows = l->kernels->direct_rows[l->group_filters - 1][1];
+    int64_t top = (int64_t)tile.y * p->stride[0] - p->pads[0], left = tile.x - p->pads[1];
+    int64_t rows = (int64_t)parts(tile.rows, block_rows) * block_rows;
+
+    return p->stride[1] == 1 && tile.columns % l->kernels->panel == 0 && top >= 0 && left >= 0 &&
+           top + (rows - 1) * p->stride[0] + (int64_t)(p->kernel_size[0] - 1) * p->dilation[0] <
+               plan->in.height &&
+           left + tile.columns + (int64_t)(p->kernel_size[1] - 1) * p->dilation[1] <=
+               plan->in.width;
+}
+
+/* Windows of a part of a tile, cut into planes where they must be. */
+static struct direct_call call_of(const struct layer *l, const struct conv_plan *plan,
+                                  struct tile tile, const float *image, const struct scratch *s)
+{
+    const struct conv_params *p = &plan->params;
+    size_t width = (size_t)plan->in.width, channel_step = (size_t)plan->in.height * width;
+    struct direct_call call = { .row_step = (size_t)p->stride[0] * width };
+    struct tiling part = l->tiling;
+    struct planes planes;
+
+    if (lies_inside(l, plan, tile)) {
+        for (int t = 0; t < l->taps; t++)
+            s->offset[t] = t / p->kernel_size[1] * p->dilation[0] * plan->in.width +
+                           t % p->kernel_size[1] * p->dilation[1];
+        image +=
+            (size_t)(tile.y * p->stride[0] - p->pads[0]) * width + (size_t)(tile.x - p->pads[1]);
+        call.in = (struct windows){ image, channel_step, l->group_channels, l->taps, s->offset };
+        return call;
+    }
+    part.columns = tile.columns;
+    planes = planes_of(plan, &part);
+    planes_offsets(&planes, plan, s->offset);
+    planes_cut(&planes, plan, tile, image, tile.groups * l->group_channels, s->planes);
+    call.in =
+        (struct windows){ s->planes, planes.channel_step, l->group_channels, l->taps, s->offset };
+    call.row_step = planes.row_step;
+    return call;
+}
+
+/* Everything that the parts of a tile look at. */
+struct work {
+    struct layer layer;
+    const struct conv_plan *plan;
+    const struct conv_inputs *in;
+    struct scratch scratch;
+    float *maps;
+};
+
+static void run_part(const struct work *w, struct tile tile)
+{
+    const struct layer *l = &w->layer;
+    int filter = tile.group * l->group_filters, panel = l->kernels->panel;
+    int whole = (tile.columns + panel - l->kernels->lanes - 1) / panel * panel;
+    struct direct_call call =
+        call_of(l, w->plan, tile, conv_group_image(w->plan, w->in->image, tile.picture, filter),
+                &w->scratch);
+
+    call.out = tile_maps(&l->tiling, w->plan, tile, w->maps);
+    call.out_step = (size_t)l->tiling.width;
+    call.map_step = w->plan->col_columns;
+    for (int g = 0; g < tile.groups; g++, filter += l->group_filters) {
+        call.weights = w->in->weights + (size_t)filter * w->plan->w_columns;
+        call.bias = w->in->bias ? w->in->bias + filter : w->scratch.zeros;
+        /* Two vectors at a time, then what is left in one. */
+        run_columns(l, w->plan, tile, call, 0, at_most(whole, tile.columns));
+        if (whole < tile.columns)
+            run_columns(l, w->plan, tile, call, whole, tile.columns);
+        call.in.pixels += (size_t)l->group_channels * call.in.channel_step;
+        call.out += (size_t)l->group_filters * w->plan->col_columns;
+    }
+}
+
+/* A tile in three parts, when the one in the middle sees no padding and is worth it. */
 static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile_index)
 {
-    struct layer l = layer_of(plan);
+    const struct conv_params *p = &plan->params;
     struct carver carver = { .at = scratch };
-    struct scratch s = carve_scratch(&carver, &l);
-    struct tile tile = tiling_tile(&l.tiling, plan, tile_index);
-    int filter = tile.group * l.group_filters, panel = l.kernels->panel;
-    int whole = (tile.columns + panel - l.kernels->lanes - 1) / panel * panel;
-    struct direct_call call = { .in = { s.planes, l.planes.channel_step, l.group_channels, l.taps,
-                                        s.offset },
-                                .row_step = l.planes.row_step,
-                                .out = tile_maps(&l.tiling, plan, tile, maps),
-                                .out_step = (size_t)l.tiling.width,
-                                .map_step = plan->col_columns };
+    struct work w = { .layer = layer_of(plan), .plan = plan, .in = in, .maps = maps };
+    struct tile tile = tiling_tile(&w.layer.tiling, plan, tile_index), part = tile;
+    int panel = w.layer.kernels->panel;
+    int from = at_least(0, parts(p->pads[1] - tile.x, panel)) * panel;
+    int64_t seen = (int64_t)(p->kernel_size[1] - 1) * p->dilation[1] - p->pads[1] + tile.x;
 
     (void)shared;
-    memset(s.zeros, 0, DIRECT_FILTERS * sizeof(float));
-    planes_offsets(&l.planes, plan, s.offset);
-    planes_cut(&l.planes, plan, tile, conv_group_image(plan, in->image, tile.picture, filter),
-               tile.groups * l.group_channels, s.planes);
-    for (int g = 0; g < tile.groups; g++, filter += l.group_filters) {
-        call.weights = in->weights + (size_t)filter * plan->w_columns;
-        call.bias = in->bias ? in->bias + filter : s.zeros;
-        /* Two vectors at a time, then what is left in one. */
-        run_columns(&l, plan, tile, call, 0, at_most(whole, tile.columns));
-        if (whole < tile.columns)
-            run_columns(&l, plan, tile, call, whole, tile.columns);
-        call.in.pixels += (size_t)l.group_channels * l.planes.channel_step;
-        call.out += (size_t)l.group_filters * plan->col_columns;
+    w.scratch = carve_scratch(&carver, &w.layer);
+    memset(w.scratch.zeros, 0, DIRECT_FILTERS * sizeof(float));
+    part.x += from;
+    if (plan->in.width - seen < part.columns)
+        part.columns = (int)(plan->in.width - seen);
+    part.columns = at_least(0, (part.columns - from) / panel) * panel;
+    if (part.columns >= LEAST_PANELS * panel && lies_inside(&w.layer, plan, part)) {
+        run_part(&w, part);
+        part.columns = tile.columns - from - part.columns;
+        part.x = tile.x + tile.columns - part.columns;
+        tile.columns = from;
+    } else {
+        part.columns = 0;
     }
-    tile_finish(&l.tiling, plan, tile, maps);
+    if (tile.columns)
+        run_part(&w, tile);
+    if (part.columns)
+        run_part(&w, part);
+    tile_finish(&w.layer.tiling, plan, tiling_tile(&w.layer.tiling, plan, tile_index), maps);
 }
 
 const struct engine engine_direct = {
