@@ -59,6 +59,7 @@ struct reply {
     struct shape output_shape;   /* count 0: no Convolved-Output-Shape header */
     char range[48];              /* "lo,hi" of a PNG, or "" */
     size_t workspace_bytes;      /* Convolved-Workspace-Bytes; with output_shape */
+    const char *algorithm;       /* Convolved-Algorithm; the same */
     const char *allow;           /* of a 405, or NULL */
     int retry_after_s;           /* of a 429 or 503, or 0 */
     size_t tensor_header_length; /* Inference-Header-Content-Length of the reply, or 0 */

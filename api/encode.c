@@ -147,14 +147,13 @@ bool convolve_encode(const struct convolve_request *request, const struct conv_p
     struct listing listing;
     struct view view;
 
-    if (request->infer) {
-        reply->workspace_bytes = conv_workspace(plan, context->pool);
+    reply->workspace_bytes = conv_workspace(plan, context->pool);
+    reply->algorithm = conv_plan_engine(plan);
+    if (request->infer)
         return infer_encode(request, plan, output, context, reply, err);
-    }
     if (!view_init(&view, request, plan, output, context->arena, err))
         return false;
     reply->output_shape = view.shape;
-    reply->workspace_bytes = conv_workspace(plan, context->pool);
     if (format == FORMAT_PNG)
         return png_encode(request, plan, &view, context, reply, err);
     if (!listing_init(&listing, &view, (enum output_layout)request->fields.output_layout,

@@ -6,9 +6,11 @@
  * white lines between them, the pictures of a batch one after the other.
  *
  * A value v becomes (v - lo) / (hi - lo) of full white, rounded half up and kept inside:
- *   clip       lo 0, hi the picture's white: 255, 65535 of a 16-bit picture, times input_scale
- *   abs        |v|, the same white: edges as convertScaleAbs shows them. Without a picture to say
- *              what white is, the tile's largest |v|
+ *   clip       what input_scale, mean and std made of the picture's black and white, 0 and 255
+ *              (65535 of a 16-bit picture): of the map's own channel where it has one, else from
+ *              the least to the greatest of them
+ *   abs        |v|, from 0 to white less black: edges as convertScaleAbs shows them. Without a
+ *              picture to say what white is, the tile's largest |v|
  *   minmax     each tile by its own least and greatest value
  *   symmetric  each tile by its greatest |v|: zero is middle grey
  *   global     all tiles by the least and greatest value of all
@@ -24,15 +26,17 @@
 
 enum { GAP = 1, GAP_COLOR = 255 };
 
-/* The values of one tile, 1, 3 or 4 planes of one picture, all by one range. */
+/* The values of one tile, 1, 3 or 4 planes of one picture. */
 struct sheet {
+    const struct convolve_request *request;
+    const struct conv_plan *plan;
     const struct view *view;
     struct png png;
     int tile_planes, tiles, columns;
     bool colored; /* each level becomes colors[level] */
     uint8_t colors[256][3];
     enum range range;
-    float lo, hi;                  /* where it is the same for all tiles */
+    float lo, hi;                  /* where they are the same for all tiles */
     const struct map_stats *stats; /* of each plane, where it is not */
     uint8_t *pixels;
 };
@@ -83,48 +87,68 @@ static enum range range_of(const struct convolve_request *request)
                                                   : RANGE_MINMAX;
 }
 
-/* Ranges that all tiles share. */
-static void range_init(struct sheet *sheet, const struct convolve_request *request)
+/* The input's channel whose values a plane of the view shows; -1: those of all. */
+static int channel_of(const struct sheet *sheet, int plane)
 {
-    const struct shape *shape = &sheet->view->shape;
-    float white = (request->picture.depth == 16 ? 65535 : 255) * request->fields.input_scale;
+    const struct convolve_request *request = sheet->request;
+    int channels = sheet->plan->in.channels, map = plane % sheet->view->shape.channels;
 
-    if (sheet->range == RANGE_CLIP || (sheet->range == RANGE_ABS && request->picture.count))
-        sheet->hi = white;
-    if (sheet->range == RANGE_GIVEN) {
-        sheet->lo = request->fields.range_lo;
-        sheet->hi = request->fields.range_hi;
-    }
-    if (sheet->range != RANGE_GLOBAL)
-        return;
-    sheet->lo = INFINITY;
-    sheet->hi = -INFINITY;
-    for (int i = 0; i < shape->count * shape->channels; i++) {
-        sheet->lo = fminf(sheet->lo, sheet->stats[i].min);
-        sheet->hi = fmaxf(sheet->hi, sheet->stats[i].max);
+    if (request->fields.what == WHAT_INPUT)
+        return map;
+    if (request->fields.what != WHAT_FEATURES || sheet->plan->params.groups != channels ||
+        request->params.combine != COMBINE_NONE)
+        return -1;
+    return (request->maps ? request->maps[map] : map) / (sheet->plan->out.channels / channels);
+}
+
+/* What became of the picture's black and white. */
+static void picture_range(const struct sheet *sheet, int plane, float *lo, float *hi)
+{
+    const struct fields *fields = &sheet->request->fields;
+    float white = (sheet->request->picture.depth == 16 ? 65535 : 255) * fields->input_scale;
+    int channels = sheet->plan->in.channels, only = channel_of(sheet, plane);
+
+    *lo = INFINITY;
+    *hi = -INFINITY;
+    for (int c = 0; c < channels && c < MAX_PICTURE_CHANNELS; c++)
+        if (only < 0 || c == (only < MAX_PICTURE_CHANNELS ? only : 0)) {
+            *lo = fminf(*lo, (0 - fields->mean[c]) / fields->std[c]);
+            *hi = fmaxf(*hi, (white - fields->mean[c]) / fields->std[c]);
+        }
+    if (sheet->range == RANGE_ABS) {
+        *hi = fabsf(*hi - *lo);
+        *lo = 0;
     }
 }
 
-static void tile_range(const struct sheet *sheet, int tile, float *lo, float *hi)
+/* The least and greatest of some planes. */
+static void planes_range(const struct sheet *sheet, int from, int count, float *lo, float *hi)
 {
-    const struct map_stats *stats = sheet->stats + (ptrdiff_t)tile * sheet->tile_planes;
-    float least = INFINITY, greatest = -INFINITY, largest = 0;
+    *lo = INFINITY;
+    *hi = -INFINITY;
+    for (int i = from; i < from + count; i++) {
+        *lo = fminf(*lo, sheet->stats[i].min);
+        *hi = fmaxf(*hi, sheet->stats[i].max);
+    }
+}
+
+static void plane_range(const struct sheet *sheet, int tile, int plane, float *lo, float *hi)
+{
+    bool middle = sheet->range == RANGE_SYMMETRIC, absolute = sheet->range == RANGE_ABS;
+    int first = tile * sheet->tile_planes;
 
     *lo = sheet->lo;
     *hi = sheet->hi;
-    if (sheet->range == RANGE_MINMAX || sheet->range == RANGE_SYMMETRIC ||
-        (sheet->range == RANGE_ABS && *hi == 0)) {
-        for (int i = 0; i < sheet->tile_planes; i++) {
-            least = fminf(least, stats[i].min);
-            greatest = fmaxf(greatest, stats[i].max);
+    if (sheet->range == RANGE_CLIP || (absolute && sheet->request->picture.count)) {
+        picture_range(sheet, first + plane, lo, hi);
+    } else if (sheet->range == RANGE_MINMAX || middle || absolute) {
+        planes_range(sheet, first, sheet->tile_planes, lo, hi);
+        if (middle || absolute) {
+            *hi = fmaxf(fabsf(*lo), fabsf(*hi));
+            *lo = absolute ? 0 : -*hi;
         }
-        largest = fmaxf(fabsf(least), fabsf(greatest));
-        *lo = sheet->range == RANGE_MINMAX ? least : sheet->range == RANGE_ABS ? 0 : -largest;
-        *hi = sheet->range == RANGE_MINMAX ? greatest : largest;
     }
     if (*hi == *lo || !isfinite(*lo)) { /* all the same (or no number): black, or middle grey */
-        bool middle = sheet->range == RANGE_SYMMETRIC;
-
         *lo = middle ? -1 : isfinite(*lo) ? *lo : 0;
         *hi = middle ? 1 : *lo + 1;
     }
@@ -187,10 +211,10 @@ static void draw_band(void *arg, int index, int slot)
     float hi;
 
     (void)slot;
-    tile_range(sheet, tile, &scale.lo, &hi);
-    scale.factor = scale.white / (hi - scale.lo);
-    for (int y = from; y < to; y++)
-        for (int plane = 0; plane < sheet->tile_planes; plane++) {
+    for (int plane = 0; plane < sheet->tile_planes; plane++) {
+        plane_range(sheet, tile, plane, &scale.lo, &hi);
+        scale.factor = scale.white / (hi - scale.lo);
+        for (int y = from; y < to; y++) {
             const float *row =
                 sheet->view->data +
                 ((size_t)(tile * sheet->tile_planes + plane) * (size_t)shape->height + (size_t)y) *
@@ -205,6 +229,7 @@ static void draw_band(void *arg, int index, int slot)
                 place(sheet, out + x * pixel, levels, span, plane);
             }
         }
+    }
 }
 
 /* The picture's size, its depth and what its pixels are. */
@@ -215,7 +240,9 @@ static bool sheet_init(struct sheet *sheet, const struct convolve_request *reque
     const struct shape *shape = &view->shape;
     int64_t width, height;
 
-    *sheet = (struct sheet){ .view = view, .range = range_of(request) };
+    *sheet = (struct sheet){
+        .request = request, .plan = plan, .view = view, .range = range_of(request)
+    };
     sheet->tile_planes = planes_of_tile(request, plan, view, sheet->range);
     sheet->tiles = shape->count * (shape->channels / sheet->tile_planes);
     sheet->columns = columns_of(sheet, fields->grid);
@@ -264,7 +291,12 @@ bool png_encode(const struct convolve_request *request, const struct conv_plan *
         return fail(err, ERR_TOO_LARGE, "format",
                     "there is no memory for a picture of %d x %d pixels; ask for fewer maps",
                     sheet.png.width, sheet.png.height);
-    range_init(&sheet, request);
+    if (sheet.range == RANGE_GIVEN) {
+        sheet.lo = request->fields.range_lo;
+        sheet.hi = request->fields.range_hi;
+    } else if (sheet.range == RANGE_GLOBAL) {
+        planes_range(&sheet, 0, view->shape.count * view->shape.channels, &sheet.lo, &sheet.hi);
+    }
     if (sheet.tiles > 1)
         memset(sheet.pixels, GAP_COLOR, size);
     pool_for(pool, sheet.tiles * ((view->shape.height + BAND - 1) / BAND), draw_band, &sheet);
@@ -275,7 +307,7 @@ bool png_encode(const struct convolve_request *request, const struct conv_plan *
         char text[2 * FLOAT_TEXT + FLOATS_SLACK];
         float range[2];
 
-        tile_range(&sheet, 0, range, range + 1);
+        plane_range(&sheet, 0, 0, range, range + 1);
         *floats_write(text, range, 2) = 0;
         memcpy(reply->range, text, sizeof reply->range);
     }

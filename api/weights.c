@@ -19,14 +19,12 @@ static bool out_of_memory(struct decoder *d)
 
 static enum bank_depth usual_depth(const struct decoder *d, const struct filters *f)
 {
-    int groups = d->request->params.groups;
+    bool picture_filter = !f->name || f->kind == BANK_SMOOTHING;
 
-    if (d->seen[P_groups])
-        return groups == 1 ? (f->name && f->kind == BANK_DERIVATIVE ? DEPTH_LUMA : DEPTH_FULL)
-                           : DEPTH_DEPTHWISE;
-    if (!f->name || f->kind == BANK_SMOOTHING)
+    /* Luma keeps a bank's exact output range, which is that of a grey picture. */
+    if (d->seen[P_groups] ? d->request->params.groups != 1 : picture_filter)
         return DEPTH_DEPTHWISE;
-    return f->kind == BANK_DERIVATIVE ? DEPTH_LUMA : DEPTH_FULL;
+    return picture_filter ? DEPTH_FULL : DEPTH_LUMA;
 }
 
 /* How f meets the channels, and the groups that this needs. */

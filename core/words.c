@@ -37,3 +37,19 @@ int word_distance(const char *a, const char *b)
     }
     return cost[columns];
 }
+
+const char *word_nearest(const char *given, const char *const *words)
+{
+    const char *nearest = NULL;
+    int least = 99;
+
+    for (; *words; words++) {
+        int distance = word_distance(given, *words);
+
+        if (distance < least && word_is_near(distance, (int)strlen(*words))) {
+            least = distance;
+            nearest = *words;
+        }
+    }
+    return nearest;
+}

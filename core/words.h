@@ -51,3 +51,6 @@ static inline int word_is_near(int distance, int length)
 {
     return distance <= 2 && distance * 2 < length;
 }
+
+/* The one of the NULL-terminated words that was meant, or NULL when none is near. */
+const char *word_nearest(const char *given, const char *const *words);

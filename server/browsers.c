@@ -114,5 +114,5 @@ void browser_headers(const struct browser *browser, const char *methods,
     }
     add(arg, "Access-Control-Expose-Headers",
         "X-Request-ID, Server-Timing, Retry-After, Convolved-Output-Shape, Convolved-Range, "
-        "Convolved-Workspace-Bytes, Inference-Header-Content-Length");
+        "Convolved-Workspace-Bytes, Convolved-Algorithm, Inference-Header-Content-Length");
 }

@@ -1,8 +1,8 @@
 /* One table makes the flags, the environment, the defaults, --help and --print-config. */
 #include "server/config.h"
 
+#include "core/core.h"
 #include "server/machine.h"
-#include "server/nearest.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -162,7 +162,7 @@ static void warn_unknown(const char *variable)
         names[i] = spelled[i];
     }
     names[OPTIONS] = NULL;
-    near = nearest(given, names);
+    near = word_nearest(given, names);
     fprintf(stderr, "convolved: warning: there is no option %s; %s%s\n", given,
             near ? "did you mean " : "see convolved --help", near ? near : "");
 }
@@ -252,7 +252,7 @@ static bool no_such_flag(const char *flag)
         names[i] = spelled[i];
     }
     names[OPTIONS] = NULL;
-    near = nearest(flag, names);
+    near = word_nearest(flag, names);
     fprintf(stderr, "convolved: there is no option %s; %s%s\n", flag,
             near ? "did you mean " : "see convolved --help", near ? near : "");
     return false;

@@ -19,6 +19,7 @@ static void add_shape(const struct reply *out, void (*add)(void *, const char *,
     add(arg, "Convolved-Output-Shape", text);
     snprintf(text, sizeof text, "%zu", out->workspace_bytes);
     add(arg, "Convolved-Workspace-Bytes", text);
+    add(arg, "Convolved-Algorithm", out->algorithm);
     if (*out->range)
         add(arg, "Convolved-Range", out->range);
 }

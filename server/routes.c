@@ -7,7 +7,6 @@
 #include "server/jobs.h"
 #include "server/layers.h"
 #include "server/metrics.h"
-#include "server/nearest.h"
 #include "server/version.h"
 
 #include <math.h>
@@ -325,7 +324,7 @@ static bool nothing_at(const struct exchange *exchange, struct error *err)
         if (shown(exchange, &routes[i]))
             paths[count++] = routes[i].path;
     paths[count] = NULL;
-    near = nearest(exchange->in.path, paths);
+    near = word_nearest(exchange->in.path, paths);
     return fail(err, ERR_NOT_FOUND, "", "there is nothing at %.64s; %s%s", exchange->in.path,
                 near ? "did you mean " : "GET / says what there is", near ? near : "");
 }

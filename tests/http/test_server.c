@@ -61,6 +61,8 @@ TEST(a_convolution_says_its_shape_and_workspace_in_headers)
                                     answer_number(answer, "output.shape.3")));
     assert_int_equal(atoi(answer_header(answer, "Convolved-Workspace-Bytes")),
                      answer_number(answer, "workspace_bytes"));
+    assert_string_equal(answer_header(answer, "Convolved-Algorithm"),
+                        answer_text(answer, "algorithm"));
     assert_string_equal(answer_header(answer, "X-Request-ID"), answer_text(answer, "request_id"));
 }
 

@@ -148,6 +148,17 @@ TEST(a_words_distance_is_the_letters_to_change)
     assert_int_equal(word_distance("a123456789012345678901234567890123", "a"), 99);
 }
 
+TEST(of_several_words_the_nearest_is_meant_if_it_is_near)
+{
+    static const char *const words[] = { "queue", "quiet", "s", NULL };
+
+    assert_string_equal(word_nearest("queu", words), "queue");
+    assert_string_equal(word_nearest("QUIT", words), "quiet");
+    assert_null(word_nearest("quick brown", words));
+    assert_null(word_nearest("t", words)); /* any letter would be near */
+    assert_null(word_nearest("", words));
+}
+
 TEST(edges_are_sobels_pair_and_haar4_a_wavelets_four)
 {
     begin();

@@ -278,6 +278,8 @@ static void shown_create(struct shown *shown, struct shape shape, enum range ran
     shown->request.fields.range = -1;
     shown->request.fields.png_level = 1;
     shown->request.fields.input_scale = 1;
+    for (int c = 0; c < MAX_PICTURE_CHANNELS; c++)
+        shown->request.fields.std[c] = 1;
     shown->request.fields.format = FORMAT_PNG;
     shown->request.range = range;
     shown->plan.out = shown->plan.maps = shown->plan.in = shape;
@@ -351,6 +353,28 @@ TEST(edges_of_a_picture_saturate_at_its_white)
     assert_shows(&shown, values, (uint8_t[]){ 10, 0, 255, 255, 255, 0 }, "0,255");
     shown.request.fields.input_scale = 1 / 255.0f; /* its white is 1 now */
     assert_shows(&shown, values, (uint8_t[]){ 255, 0, 255, 255, 255, 1 }, "0,1");
+    arena_destroy(shown.arena);
+}
+
+/* (255 / 255 - 0.5) / 0.25 = 2 and so on: black and white are where mean and std have put them. */
+TEST(a_clipped_map_is_shown_by_its_own_channels_mean_and_std)
+{
+    static const float values[] = { -2, 2, 0, 0, -1, 3, 1, 1, -4, 0, -2, -4 };
+    struct shown shown;
+
+    shown_create(&shown, (struct shape){ 1, 3, 2, 2 }, RANGE_CLIP);
+    shown_as_picture(&shown, 8);
+    shown.request.fields.input_scale = 1 / 255.0f;
+    memcpy(shown.request.fields.mean, (float[]){ 0.5f, 0.25f, 1 }, 3 * sizeof(float));
+    for (int c = 0; c < 3; c++)
+        shown.request.fields.std[c] = 0.25f;
+    assert_shows(&shown, values, (uint8_t[]){ 0, 0, 0, 255, 255, 255, 128, 128, 128, 128, 128, 0 },
+                 "-2,2");
+    shown.plan.params.groups = 1; /* of all channels: -4 to 3 */
+    assert_shows(
+        &shown, (float[]){ -4, 3, -0.4f, 9, 0, 0, 0, 0, 0, 0, 0, 0 },
+        (uint8_t[]){ 0, 255, 255, 146, 146, 255, 146, 146, 131, 255, 255, 146, 146, 255, 146, 146 },
+        "-4,3");
     arena_destroy(shown.arena);
 }
 
