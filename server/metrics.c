@@ -2,13 +2,15 @@
 #include "server/metrics.h"
 
 #include "server/routes.h"
+#include "server/version.h"
 
 #include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 static const int statuses[] = { 200, 201, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 411,
                                 412, 413, 415, 421, 422, 429, 431, 499, 500, 501, 503, 504, 507 };
@@ -136,6 +138,9 @@ static void put_others(struct text *text, const struct metrics *m, const struct 
     head(text, #name, #kind, help);                                                                \
     put(text, #name " %.15g\n", (double)(expression));
 #include "server/metrics.def"
+    head(text, "convolved_build_info", "gauge", "1, with what is running");
+    put(text, "convolved_build_info{version=\"%s\",kernels=\"%s\",blas=\"%s\"} 1\n", VERSION,
+        conv_isa(), conv_blas_core());
 }
 
 bool metrics_encode(const struct metrics *metrics, const struct metrics_now *now,
@@ -170,17 +175,33 @@ static double count_files(void)
     return count;
 }
 
+/* The number behind "name:" in /proc/self/status. */
+static double status_number(const char *name)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    size_t size = strlen(name);
+    char line[256];
+    double number = 0;
+
+    while (file && fgets(line, sizeof line, file))
+        if (!strncmp(line, name, size) && line[size] == ':')
+            number = strtod(line + size + 1, NULL);
+    if (file)
+        fclose(file);
+    return number;
+}
+
 void metrics_process(struct metrics_now *now)
 {
-    FILE *file = fopen("/proc/self/statm", "re");
+    struct rlimit files = { 0 };
     struct timespec cpu;
-    long pages = 0;
 
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
     now->cpu_seconds = (double)cpu.tv_sec + (double)cpu.tv_nsec * 1e-9;
-    if (file && fscanf(file, "%*s %ld", &pages) == 1)
-        now->resident = (double)pages * (double)sysconf(_SC_PAGESIZE);
-    if (file)
-        fclose(file);
+    now->resident = status_number("VmRSS") * 1024;
+    now->virtual = status_number("VmSize") * 1024;
+    now->threads = status_number("Threads");
     now->files = count_files();
+    getrlimit(RLIMIT_NOFILE, &files);
+    now->max_files = (double)files.rlim_cur;
 }

@@ -23,9 +23,11 @@ struct metrics {
 
 /* What is not counted but looked at. */
 struct metrics_now {
-    double connections, waiting, running, workers, queue, memory_used, memory_limit, draining;
+    double connections, most_connections, waiting, running, workers, queue, memory_used,
+        memory_limit, draining;
+    double started;
+    double cpu_seconds, resident, virtual, files, max_files, threads;
     double layers, layers_bytes;
-    double cpu_seconds, resident, files, started;
 };
 
 void metrics_count(struct metrics *metrics, const struct exchange *exchange, int status);

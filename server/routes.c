@@ -175,6 +175,7 @@ static bool metrics(struct exchange *exchange, struct error *err)
 {
     const struct service *service = exchange->service;
     struct metrics_now now = { .connections = (double)*service->connections,
+                               .most_connections = (double)service->config->max_connections,
                                .workers = pool_workers(service->pool),
                                .queue = (double)service->config->queue,
                                .memory_used = (double)arena_cache_used(service->memory),
