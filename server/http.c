@@ -23,7 +23,8 @@ enum {
     CONNECTION = 128 * 1024, /* libmicrohttpd's buffer of one connection: head, upload chunks */
     EXTRA = 256,             /* its own limit of connections lies above ours */
     SWALLOW = 64 * 1024,     /* a refused body up to this is read, so that the connection lives */
-    LINGER = 1024 * 1024     /* of a larger one this much is read before the connection is cut */
+    LINGER = 1024 * 1024,    /* of a larger one this much is read before the connection is cut */
+    SLOWEST_PER_MS = 256     /* bytes of a reply: who reads slower holds its memory too long */
 };
 
 static void exchange_begin(struct peer *peer)
@@ -44,6 +45,7 @@ static void exchange_begin(struct peer *peer)
     peer->target = peer->body = NULL;
     peer->target_at = NULL;
     peer->room = peer->swallowed = 0;
+    peer->dead_ms = 0;
 }
 
 /* --- replies --- */
@@ -72,7 +74,8 @@ static enum MHD_Result deliver(struct peer *peer)
     result = MHD_queue_response(peer->mhd, (unsigned)out->status, response);
     MHD_destroy_response(response);
     peer->state = AT_REPLY;
-    peer->deadline_ms = INFINITY; /* libmicrohttpd's idle timeout ends who does not read */
+    peer->deadline_ms = clock_ms() + (double)peer->http->service->config->idle_timeout +
+                        (double)out->body.size / SLOWEST_PER_MS;
     return result;
 }
 
@@ -179,7 +182,7 @@ static enum MHD_Result on_complete(struct peer *peer)
         return deliver(peer);
     MHD_suspend_connection(peer->mhd);
     peer->state = AT_WORK;
-    if (loop_watch(peer) && jobs_submit(peer->http->jobs, exchange))
+    if (jobs_submit(peer->http->jobs, exchange))
         return MHD_YES;
     peer_busy(&err);
     exchange_refuse(exchange, &err);
@@ -189,7 +192,6 @@ static enum MHD_Result on_complete(struct peer *peer)
 
 void http_resume(struct peer *peer)
 {
-    loop_unwatch(peer);
     peer->state = AT_REPLY;
     MHD_resume_connection(peer->mhd);
 }
@@ -212,6 +214,7 @@ static void *on_target(__attribute__((unused)) void *arg, const char *target,
     peer->exchange.began_ms = clock_ms();
     peer->target = strdup(target);
     peer->target_at = target;
+    peer->dead_ms = 0;
     if (peer->state == AT_REST)
         peer->deadline_ms = clock_ms() + (double)peer->http->service->config->header_timeout;
     peer->state = AT_HEAD;
@@ -236,21 +239,37 @@ static enum MHD_Result on_request(__attribute__((unused)) void *arg, struct MHD_
     return peer->exchange.answered ? deliver(peer) : on_complete(peer);
 }
 
+/* How a request really ended: libmicrohttpd's own refusals are refusals; whatever else did not
+ * reach its end has lost its client. */
+static int final_status(struct peer *peer, enum MHD_RequestTerminationCode why)
+{
+    const union MHD_ConnectionInfo *own =
+        MHD_get_connection_info(peer->mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
+
+    if (why == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        return peer->exchange.out.status;
+    if (peer->state == AT_REPLY || !own || !own->http_status)
+        return 499;
+    peer->exchange.refusal = ERR_SYNTAX + 1;
+    if (!*peer->exchange.id)
+        peer_identify(peer, "");
+    return (int)own->http_status;
+}
+
 static void on_end(__attribute__((unused)) void *arg, struct MHD_Connection *mhd,
                    __attribute__((unused)) void **state, enum MHD_RequestTerminationCode why)
 {
     struct peer *peer = peer_of(mhd);
-    struct exchange *exchange = peer ? &peer->exchange : NULL;
 
     if (!peer)
         return;
     if (peer->state != AT_END) {
-        account(peer, why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? exchange->out.status : 499);
+        account(peer, final_status(peer, why));
         peer->state = AT_REST;
         peer->deadline_ms = clock_ms() + (double)peer->http->service->config->idle_timeout;
     }
-    layers_release(exchange->held);
-    arena_destroy(exchange->arena);
+    layers_release(peer->exchange.held);
+    arena_destroy(peer->exchange.arena);
     free(peer->target);
     exchange_begin(peer);
 }
@@ -281,7 +300,9 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
             peer->next->previous = peer;
         http->peers = peer;
         http->count++;
+        loop_watch(peer);
     } else if (peer) {
+        loop_unwatch(peer);
         *(peer->previous ? &peer->previous->next : &http->peers) = peer->next;
         if (peer->next)
             peer->next->previous = peer->previous;

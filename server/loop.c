@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -70,9 +71,11 @@ void loop_end(struct http *http)
         close(http->epoll);
 }
 
-bool loop_watch(struct peer *peer)
+/* libmicrohttpd, which reads after an edge of its own until a read is short, never sees an end
+ * that came together with the last bytes. */
+void loop_watch(struct peer *peer)
 {
-    return watch(peer->http, peer->fd, EPOLLRDHUP | EPOLLONESHOT, peer);
+    watch(peer->http, peer->fd, EPOLLRDHUP | EPOLLET, peer);
 }
 
 void loop_unwatch(struct peer *peer)
@@ -97,8 +100,9 @@ static void give_up(struct peer *peer, enum error_code why)
     http_resume(peer);
 }
 
-static void on_gone(struct peer *peer)
+static void on_hang_up(struct peer *peer)
 {
+    peer->hung_up = true;
     if (peer->state != AT_WORK)
         return;
     peer->gone = true;
@@ -196,6 +200,7 @@ static void on_late(struct peer *peer)
     case AT_BODY:
         too_slow(peer, "body", config->body_timeout);
         break;
+    case AT_REPLY:
     case AT_REST:
     case AT_END:
         shutdown(peer->fd, SHUT_RDWR);
@@ -206,13 +211,32 @@ static void on_late(struct peer *peer)
     }
 }
 
+/* Nothing more will come, and half a request is all there is. What libmicrohttpd holds already may
+ * be a request, so it gets one more scan. */
+static void bury(struct peer *peer, double now)
+{
+    int unread = 0;
+
+    if (peer->state == AT_WORK) /* it had hung up before it was whole */
+        on_hang_up(peer);
+    else if (peer->state == AT_REPLY || ioctl(peer->fd, FIONREAD, &unread) || unread)
+        return;
+    else if (!peer->dead_ms)
+        peer->dead_ms = now + SCAN_MS;
+    else if (now >= peer->dead_ms)
+        shutdown(peer->fd, SHUT_RDWR);
+}
+
 static void scan(struct http *http, double now)
 {
-    for (struct peer *peer = http->peers; peer; peer = peer->next)
+    for (struct peer *peer = http->peers; peer; peer = peer->next) {
+        if (peer->hung_up)
+            bury(peer, now);
         if (peer->state == AT_WORK && now >= atomic_load(&peer->exchange.deadline_ms))
             give_up(peer, ERR_DEADLINE);
         else if (now >= peer->deadline_ms)
             on_late(peer);
+    }
     if (http->accept_again_ms && now >= http->accept_again_ms) {
         http->accept_again_ms = 0;
         watch_doors(http);
@@ -354,7 +378,7 @@ static void dispatch(struct http *http, void *who)
     else if (who == &http->jobs)
         on_done(http);
     else if (who != &http->daemon)
-        on_gone(who);
+        on_hang_up(who);
 }
 
 /* Milliseconds that epoll may wait; -1 for ever. */

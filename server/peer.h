@@ -34,6 +34,8 @@ struct peer {
     uint64_t client; /* whose requests are counted together */
     bool last;       /* the connection ends with this reply */
     bool gone;       /* the client has left: nothing is sent */
+    bool hung_up;    /* it sends no more; all of it may not be read yet */
+    double dead_ms;  /* when a request that can never end is given up; 0: it can */
 };
 
 struct http {
@@ -85,7 +87,7 @@ bool peer_busy(struct error *err); /* false, as fail() is */
 /* loop.c's, for http.c. */
 bool loop_init(struct http *http);
 void loop_end(struct http *http);
-bool loop_watch(struct peer *peer); /* notices when the client of a suspended peer leaves */
+void loop_watch(struct peer *peer); /* notices when the client leaves */
 void loop_unwatch(struct peer *peer);
 
 /* Answers with exchange.out at once, in the middle of a request, and ends the connection: first
