@@ -12,8 +12,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
-static const int statuses[] = { 200, 201, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 411,
-                                412, 413, 414, 415, 421, 422, 429, 431, 499, 500, 501, 503, 504, 507 };
+static const int statuses[] = { 200, 201, 204, 304, 400, 401, 403, 404, 405,
+                                406, 408, 409, 411, 412, 413, 414, 415, 421,
+                                422, 429, 431, 499, 500, 501, 503, 504, 507 };
 enum { STATUSES = sizeof statuses / sizeof statuses[0] }; /* behind them: others */
 _Static_assert((int)STATUSES < (int)METRIC_STATUSES, "room for others");
 
