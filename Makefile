@@ -135,7 +135,8 @@ $(BUILD)/core/kernels/avx2.o: CFLAGS += -mavx2 -mfma
 # Loops over pixels and numbers that the compiler turns into vectors at -O3 only.
 $(patsubst %,$(BUILD)/api/%.o,png huffman encode_png encode_data): CFLAGS += -O3
 $(BUILD)/api/base64_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vbmi
-$(BUILD)/api/floats_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl
+$(BUILD)/api/floats_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl \
+                                       -mavx512vbmi -mavx512vbmi2 -mpopcnt
 
 # Embedded files, which the compiler does not see as included.
 $(BUILD)/core/filters.o: core/learned96.i8
