@@ -133,7 +133,7 @@ $(BUILD)/core/kernels/%.o: CFLAGS += $(KERNELS.$(MODE))
 $(BUILD)/core/kernels/avx512.o: CFLAGS += -mavx512f
 $(BUILD)/core/kernels/avx2.o: CFLAGS += -mavx2 -mfma
 # Loops over pixels and numbers that the compiler turns into vectors at -O3 only.
-$(patsubst %,$(BUILD)/api/%.o,png huffman encode_png encode_data): CFLAGS += -O3
+$(patsubst %,$(BUILD)/api/%.o,png huffman encode_png encode_data floats_avx512): CFLAGS += -O3
 $(BUILD)/api/base64_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vbmi
 $(BUILD)/api/floats_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl \
                                        -mavx512vbmi -mavx512vbmi2 -mpopcnt

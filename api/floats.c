@@ -215,10 +215,10 @@ char *floats_write_avx512(char *out, const float *values, size_t count)
 }
 #endif
 
-/* As wide as the kernels are, which CONVOLVED_ISA may narrow. */
+/* As wide as the kernels are, which CONVOLVED_ISA may narrow; a few numbers are not worth it. */
 char *floats_write(char *out, const float *values, size_t count)
 {
-    bool wide = floats_have_avx512() && !strcmp(conv_isa(), "avx512");
+    bool wide = count > 4 && floats_have_avx512() && !strcmp(conv_isa(), "avx512");
     char *end = (wide ? floats_write_avx512 : floats_write_portable)(out, values, count);
 
     return count ? end - 1 : end;

@@ -98,6 +98,15 @@ static inline __m512i shortest_digits(__m512i scaled, __m512i factor)
         ALL(10));
 }
 
+/* The compiler would make a chain of shifts and sums of these products. */
+static inline __m512i times16(__m512i lanes, short factor)
+{
+    __m512i factors = _mm512_set1_epi16(factor);
+
+    __asm__("" : "+v"(factors));
+    return _mm512_mullo_epi16(lanes, factors);
+}
+
 /* Nine digits: the first in *first, the others a byte each, as eight_digits() of floats.c. */
 static inline __m512i split_digits(__m512i number, __m512i *first)
 {
@@ -109,12 +118,11 @@ static inline __m512i split_digits(__m512i number, __m512i *first)
     low = _mm512_sub_epi64(number, _mm512_mul_epu32(high, ALL(10000)));
     parts = _mm512_or_si512(high, _mm512_slli_epi64(low, 32));
     high = _mm512_srli_epi16(_mm512_mulhi_epu16(parts, _mm512_set1_epi16(5243)), 3); /* / 100 */
-    low = _mm512_sub_epi16(parts, _mm512_mullo_epi16(high, _mm512_set1_epi16(100)));
+    low = _mm512_sub_epi16(parts, times16(high, 100));
     parts = _mm512_or_si512(high, _mm512_slli_epi32(low, 16));
     high = _mm512_mulhi_epu16(parts, _mm512_set1_epi16(6554)); /* / 10 */
     /* high | (parts - 10 * high) << 8 */
-    return _mm512_sub_epi16(_mm512_slli_epi16(parts, 8),
-                            _mm512_mullo_epi16(high, _mm512_set1_epi16(10 * 256 - 1)));
+    return _mm512_sub_epi16(_mm512_slli_epi16(parts, 8), times16(high, 10 * 256 - 1));
 }
 
 static inline __m512i odd_lanes(__m512i lanes)
@@ -209,6 +217,7 @@ static inline struct texts texts_of(const struct decimals *d)
     bool high = _mm512_cmpge_epu32_mask(layout, ALL32(LOW_LAYOUTS));
     __m512i head[2], rest[2], zeros, count, run, keep, before;
     struct texts texts = { .rare = d->rare };
+    __m512i *bytes = texts.bytes;
 
     rest[0] = split_digits(_mm512_and_si512(d->digits, ALL(UINT32_MAX)), head);
     rest[1] = split_digits(odd_lanes(d->digits), head + 1);
@@ -234,8 +243,8 @@ static inline struct texts texts_of(const struct decimals *d)
         put_exponents(d->point, scientific, head, &keep);
     for (int i = 0; i < 2; i++) {
         rest[i] = _mm512_or_si512(rest[i], ALL(0x3030303030303030));
-        texts.bytes[2 * i] = lay_out(_mm512_unpacklo_epi64(head[i], rest[i]), high);
-        texts.bytes[2 * i + 1] = lay_out(_mm512_unpackhi_epi64(head[i], rest[i]), high);
+        *bytes++ = lay_out(_mm512_unpacklo_epi64(head[i], rest[i]), high);
+        *bytes++ = lay_out(_mm512_unpackhi_epi64(head[i], rest[i]), high);
     }
     keep = _mm512_permutexvar_epi32(_mm512_loadu_si512(order_back), keep);
     _mm256_storeu_si256((__m256i *)(void *)texts.keep, _mm512_cvtepi32_epi16(keep));
@@ -270,23 +279,36 @@ static char *put_each(char *out, const struct texts *texts, const float *values,
     return out;
 }
 
+/* All decimals of a block, then all its texts: a number is one long chain of dependent steps, and
+ * only as many run side by side as fit into the processor's window. */
 char *floats_write_avx512(char *out, const float *values, size_t count)
 {
+    enum { BLOCK = 256 };
+    struct decimals decimals[BLOCK / 16];
     __m512i table[8];
 
     for (int i = 0; i < 8; i++)
         table[i] = _mm512_loadu_si512(float_factors + FIRST_EXPONENT + (ptrdiff_t)8 * i);
-    for (size_t at = 0; at < count; at += 16) {
-        size_t lanes = count - at < 16 ? count - at : 16;
-        __m512i bits = _mm512_maskz_loadu_epi32((__mmask16)((1u << lanes) - 1), values + at);
-        struct decimals decimals =
-            decimals_of(_mm512_permutexvar_epi32(_mm512_loadu_si512(order), bits), table);
-        struct texts texts = texts_of(&decimals);
+    while (count > 0) {
+        size_t size = count < BLOCK ? count : BLOCK;
 
-        if (__builtin_expect(texts.rare == 0 && lanes == 16, 1))
-            out = put_texts(out, &texts);
-        else
-            out = put_each(out, &texts, values + at, lanes);
+        for (size_t at = 0; at < size; at += 16) {
+            __mmask16 lanes = (__mmask16)(size - at < 16 ? (1u << (size - at)) - 1 : UINT16_MAX);
+            __m512i bits = _mm512_maskz_loadu_epi32(lanes, values + at);
+
+            bits = _mm512_permutexvar_epi32(_mm512_loadu_si512(order), bits);
+            decimals[at / 16] = decimals_of(bits, table);
+        }
+        for (size_t at = 0; at < size; at += 16) {
+            struct texts texts = texts_of(&decimals[at / 16]);
+
+            if (__builtin_expect(texts.rare == 0 && size - at >= 16, 1))
+                out = put_texts(out, &texts);
+            else
+                out = put_each(out, &texts, values + at, size - at < 16 ? size - at : 16);
+        }
+        values += size;
+        count -= size;
     }
     return out;
 }

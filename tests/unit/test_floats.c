@@ -245,14 +245,15 @@ TEST(ten_million_random_floats_are_restored)
 /* Blocks of every length, of every kind: zeros, powers of two, wide ranges, what is no number. */
 TEST(the_vector_writer_and_the_portable_one_write_the_same)
 {
-    static float values[64];
-    char one[64 * FLOAT_TEXT + FLOATS_SLACK], other[sizeof one];
+    enum { MOST = 600 }; /* more than a block of the vector writer */
+    static float values[MOST];
+    static char one[MOST * FLOAT_TEXT + FLOATS_SLACK], other[sizeof one];
 
     if (!floats_have_avx512())
         skip();
     for (int round = 0; round < 200000; round++) {
-        size_t count = random_bits() % 33;
-        uint32_t kind = random_bits() % 5;
+        size_t count = random_bits() % (round % 64 ? 33 : MOST);
+        uint32_t kind = random_bits() % 7;
         ptrdiff_t size;
 
         for (size_t i = 0; i < count; i++) {
@@ -263,6 +264,10 @@ TEST(the_vector_writer_and_the_portable_one_write_the_same)
                 values[i] = ((float)bits / 4294967296.0f - 0.5f) * powf(10, (float)kind * 3 - 2);
             if (kind == 3)
                 values[i] = (float)(int)(bits % 600) - 300;
+            if (kind == 4)
+                values[i] = ldexpf(bits & 1 ? 1 : -1, (int)(bits % 270) - 140);
+            if (kind == 5) /* as long as text can be */
+                values[i] = (bits & 1 ? 1e-5f : -1e-5f) * (1 + (float)bits / 4294967296.0f);
             if (bits % 9 == kind)
                 values[i] = 0;
         }
