@@ -387,6 +387,7 @@ static bool write_parameters(struct decoder *d, struct stored *s)
     if (d->seen[P_divisor])
         json_real(&json, "divisor", d->divisor);
     json_close(&json, '}');
+    *json.at = '\0'; /* floats are written with some slack behind */
     s->parameters = (struct bytes){ text, (size_t)(json.at - text) };
     return !json.full || fail(d->err, ERR_TOO_LARGE, "weights", "the parameters are too long");
 }
