@@ -17,8 +17,10 @@ struct npy {
 bool npy_read(struct bytes file, const char *field, struct npy *npy, struct error *err);
 
 /* One tensor of a safetensors file: the named one, or with NULL the only one. ERR_SYNTAX, or
- * ERR_PARAMETER with the names that are there, on field "weights". */
-bool safetensors_read(struct bytes file, const char *name, struct npy *npy, struct error *err);
+ * ERR_PARAMETER with the names that are there, on field "weights"; ERR_BUSY or ERR_TOO_LARGE when
+ * memory is out. */
+bool safetensors_read(struct bytes file, const char *name, struct arena *arena, struct npy *npy,
+                      struct error *err);
 
 /* npy->count floats in C order (last dimension fastest). 64-bit numbers are rounded. */
 void npy_floats(const struct npy *npy, float *out);

@@ -66,9 +66,12 @@ static bool from_safetensors(struct decoder *d, struct bytes file, const char *f
     struct error other;
     struct npy npy;
 
-    return (safetensors_read(file, usual, &npy, &other) ||
-            safetensors_read(file, NULL, &npy, d->err)) &&
-           decode_npy_numbers(d, &npy, field, numbers);
+    if (!safetensors_read(file, usual, d->arena, &npy, &other)) {
+        *d->err = other;
+        if (other.code != ERR_PARAMETER || !safetensors_read(file, NULL, d->arena, &npy, d->err))
+            return false;
+    }
+    return decode_npy_numbers(d, &npy, field, numbers);
 }
 
 bool decode_numbers_file(struct decoder *d, struct bytes file, const char *field,

@@ -66,8 +66,10 @@ static void subtract(uint8_t *restrict out, const uint8_t *restrict row,
 static void subtract_paeth(uint8_t *restrict out, const uint8_t *restrict row,
                            const uint8_t *restrict above, size_t pixel, size_t size)
 {
+    const uint8_t *left = row - pixel, *above_left = above - pixel;
+
     for (size_t i = 0; i < size; i++) {
-        int16_t a = row[i - pixel], b = above[i], c = above[i - pixel];
+        int16_t a = left[i], b = above[i], c = above_left[i];
         int16_t to_a = (int16_t)(b - c), to_b = (int16_t)(a - c), to_c = (int16_t)(to_a + to_b);
         int16_t nearest;
 
@@ -241,9 +243,11 @@ static bool write_whole(struct work *work, struct arena *arena, struct bytes *fi
     struct libdeflate_compressor *compressor = libdeflate_alloc_compressor(work->png->level);
     uint8_t *rows = arena_alloc(arena, size, 1), *start, *end;
 
+    if (!compressor)
+        return fail(err, ERR_BUSY, "", "there is not enough memory to deflate a PNG; try again");
     bound = libdeflate_zlib_compress_bound(compressor, size);
     start = arena_alloc(arena, bound + 128, 1);
-    if (!compressor || !rows || !start) {
+    if (!rows || !start) {
         libdeflate_free_compressor(compressor);
         return fail_memory(work->row * height, err);
     }

@@ -1,5 +1,6 @@
 /* safetensors: eight bytes of length, a JSON header of names, types, shapes and offsets, numbers.
  * cJSON reads the header, which is at most a mebibyte. */
+#include "api/json_scan.h"
 #include "api/npy.h"
 
 #include <cjson/cJSON.h>
@@ -103,7 +104,24 @@ static const cJSON *pick(const cJSON *header, const char *name, struct error *er
     return NULL;
 }
 
-bool safetensors_read(struct bytes file, const char *name, struct npy *npy, struct error *err)
+/* cJSON does not say whether the text was wrong or memory was out; the strict scan can tell. */
+static bool fail_header(struct bytes header, struct arena *arena, struct error *err)
+{
+    char *copy = arena_zeroed(arena, header.size + BODY_SLACK, 1); /* the scan looks behind it */
+    struct json_store store = { 0 };
+    struct bytes rest;
+    size_t nul;
+
+    if (!copy)
+        return fail(err, ERR_TOO_LARGE, "weights", "there is no memory left for the weights");
+    memcpy(copy, header.data, header.size);
+    if (json_scan((struct bytes){ copy, header.size }, &store, arena, &rest, &nul, err))
+        return fail(err, ERR_BUSY, "", "there is not enough memory for the JSON; try again");
+    return err->code == ERR_TOO_LARGE ? false : BAD("the safetensors header is not a JSON object");
+}
+
+bool safetensors_read(struct bytes file, const char *name, struct arena *arena, struct npy *npy,
+                      struct error *err)
 {
     uint64_t length = 0;
     struct bytes data;
@@ -121,6 +139,8 @@ bool safetensors_read(struct bytes file, const char *name, struct npy *npy, stru
                    (unsigned long long)length, MOST_HEADER);
     data = (struct bytes){ file.data + 8 + length, file.size - 8 - (size_t)length };
     header = cJSON_ParseWithLength(file.data + 8, (size_t)length);
+    if (!header)
+        return fail_header((struct bytes){ file.data + 8, (size_t)length }, arena, err);
     if (!cJSON_IsObject(header)) {
         cJSON_Delete(header);
         return BAD("the safetensors header is not a JSON object");

@@ -127,7 +127,8 @@ static bool read_tensor(struct decoder *d, struct bytes file, const char *name,
 {
     struct npy npy;
 
-    return safetensors_read(file, name, &npy, d->err) && decode_npy_numbers(d, &npy, name, numbers);
+    return safetensors_read(file, name, d->arena, &npy, d->err) &&
+           decode_npy_numbers(d, &npy, name, numbers);
 }
 
 static bool read_header(struct decoder *d, struct bytes file, const cJSON *header,

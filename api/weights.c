@@ -159,13 +159,19 @@ static double full_scale(const struct convolve_request *r)
 }
 
 /* The weights' file may hold the layer's bias too. */
-static bool has_bias(struct bytes file)
+static bool file_bias(struct decoder *d, struct numbers *bias)
 {
-    struct error unread;
+    struct error none;
     struct npy npy;
 
-    return file.data && media_sniff(file) == MEDIA_SAFETENSORS &&
-           safetensors_read(file, "bias", &npy, &unread);
+    if (!d->weights.data || media_sniff(d->weights) != MEDIA_SAFETENSORS)
+        return true;
+    if (safetensors_read(d->weights, "bias", d->arena, &npy, &none))
+        return decode_numbers_file(d, d->weights, "bias", bias);
+    if (none.code == ERR_PARAMETER)
+        return true;
+    *d->err = none;
+    return false;
 }
 
 bool decode_bias(struct decoder *d, struct numbers *bias)
@@ -177,7 +183,7 @@ bool decode_bias(struct decoder *d, struct numbers *bias)
     if (d->bias.data)
         return decode_numbers_file(d, d->bias, "bias", bias);
     if (!item)
-        return !has_bias(d->weights) || decode_numbers_file(d, d->weights, "bias", bias);
+        return file_bias(d, bias);
     if (!cJSON_IsNumber(item))
         return decode_numbers(d, item, "bias", bias);
     if (!(item->valuedouble >= -1e30 && item->valuedouble <= 1e30))

@@ -46,5 +46,9 @@ void conv_finish(const struct conv_plan *plan, float *values, size_t count);
 /* Refuses an engine from now on (the self-test's word); index as in conv_engine_name(). */
 void conv_engine_refuse(int index);
 
+/* OpenBLAS asks for its one buffer over and over, for ever, while there is no room for it. Once it
+ * has it, it keeps it. */
+bool blas_has_room(void);
+
 extern const struct engine engine_direct, engine_pointwise, engine_implicit, engine_swapped,
     engine_winograd, engine_im2col, engine_reference;

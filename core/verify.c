@@ -250,6 +250,9 @@ bool conv_self_test(struct error *err)
 {
     bool right = true;
 
+    if (!blas_has_room())
+        return fail(err, ERR_INTERNAL, "im2col",
+                    "there are no 130 MiB of address space for OpenBLAS; raise ulimit -v");
     for (int i = 0; conv_engine_name(i); i++) {
         bool good = true;
 

@@ -45,10 +45,12 @@ static bool check_head(struct peer *peer, const char *version, struct error *err
     struct message *in = &peer->exchange.in;
     struct gate_request head = { .method = in->method,
                                  .version = version,
-                                 .target = peer->target ? peer->target : "",
+                                 .target = peer->target,
                                  .target_at = peer->target_at };
     char *query;
 
+    if (!peer->target)
+        return exchange_starved(err);
     http_head(peer, &head);
     if (!gate_check(&head, &peer->framing, err))
         return false;

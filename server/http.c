@@ -50,29 +50,38 @@ static void exchange_begin(struct peer *peer)
 
 /* --- replies --- */
 
-static void add_header(void *response, const char *name, const char *value)
+struct response {
+    struct MHD_Response *mhd;
+    bool whole; /* no header is missing for want of memory */
+};
+
+static void add_header(void *arg, const char *name, const char *value)
 {
-    MHD_add_response_header(response, name, value);
+    struct response *response = arg;
+
+    if (MHD_add_response_header(response->mhd, name, value) != MHD_YES && *value)
+        response->whole = false;
 }
 
 /* The body is memory that outlives the response: the arena's, static, or the exchange's own. */
 static enum MHD_Result deliver(struct peer *peer)
 {
     const struct reply *out = &peer->exchange.out;
-    struct MHD_Response *response;
+    struct response response = { .whole = true };
     enum MHD_Result result;
 
     if (peer->gone || peer->state == AT_END)
         return MHD_NO;
-    response = MHD_create_response_from_buffer(out->body.size, (void *)out->body.data,
-                                               MHD_RESPMEM_PERSISTENT);
-    if (!response)
+    response.mhd = MHD_create_response_from_buffer(out->body.size, (void *)out->body.data,
+                                                   MHD_RESPMEM_PERSISTENT);
+    if (!response.mhd)
         return MHD_NO;
-    headers_each(&peer->exchange, add_header, response);
+    headers_each(&peer->exchange, add_header, &response);
     if (peer->last || peer->http->service->draining)
-        MHD_add_response_header(response, "Connection", "close");
-    result = MHD_queue_response(peer->mhd, (unsigned)out->status, response);
-    MHD_destroy_response(response);
+        add_header(&response, "Connection", "close");
+    result = response.whole ? MHD_queue_response(peer->mhd, (unsigned)out->status, response.mhd)
+                            : MHD_NO;
+    MHD_destroy_response(response.mhd);
     peer->state = AT_REPLY;
     peer->deadline_ms = clock_ms() + (double)peer->http->service->config->idle_timeout +
                         (double)out->body.size / SLOWEST_PER_MS;

@@ -5,8 +5,17 @@
 
 #include <cblas.h>
 #include <pthread.h>
+#include <sys/mman.h>
 
-enum { TILE_BYTES = 768 * 1024, LEAST_COLUMNS = 64 };
+enum { TILE_BYTES = 768 * 1024, LEAST_COLUMNS = 64, BLAS_BUFFER = 130 << 20 };
+
+bool blas_has_room(void)
+{
+    void *room =
+        mmap(NULL, BLAS_BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return room != MAP_FAILED && munmap(room, BLAS_BUFFER) == 0;
+}
 
 /* Columns of a tile; a multiple of 16, so that its rows are whole cache lines. */
 static size_t tile_columns(const struct conv_plan *plan)

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (copy) {
         memcpy(copy + BODY_SLACK, data + 1, size - 1);
-        read = data[0] == 's' ? safetensors_read(file, NULL, &npy, &err)
+        read = data[0] == 's' ? safetensors_read(file, NULL, arena, &npy, &err)
                               : npy_read(file, "weights", &npy, &err);
         if (!read && !err.detail[0])
             abort();

@@ -188,7 +188,9 @@ static void send_some(struct exchange *x)
 
 static struct outcome understand(struct exchange *x)
 {
-    struct outcome outcome = { .status = SILENT, .head = "", .body = "", .data = x->in };
+    struct outcome outcome = {
+        .status = SILENT, .head = "", .body = "", .bodiless = x->bodiless, .data = x->in
+    };
     size_t head = x->in ? head_size(x->in, x->got) : 0;
 
     if (x->ended && !x->got)
@@ -242,6 +244,8 @@ bool outcome_is_problem(const struct outcome *outcome)
     cJSON *json;
     bool is;
 
+    if (outcome->bodiless)
+        return true;
     if (!strcasestr(outcome->head, "\r\nContent-Type: application/problem+json"))
         return !outcome->size || !strncmp(outcome->body, "<html>", 6) ||
                !strncmp(outcome->body, "HTTP/1.1 4", 10); /* it says its head twice */

@@ -33,6 +33,7 @@ struct outcome {
     int status; /* of the reply, or one of those above */
     const char *head, *body;
     size_t size;    /* of the body */
+    bool bodiless;  /* it was a HEAD */
     double ms;      /* from connecting to the last byte, */
     double late_ms; /*   and from our last byte on */
     char *data;     /* free() it */

@@ -157,6 +157,13 @@ TEST(an_npy_file_cut_anywhere_is_refused)
         assert_false(npy_read((struct bytes){ whole.data, size }, "image", &npy, &err));
 }
 
+static struct arena *scratch(void)
+{
+    static struct arena *arena;
+
+    return arena ? arena : (arena = arena_create(1 << 20));
+}
+
 static struct bytes make_safe(const char *header, const void *data, size_t size)
 {
     static char *file;
@@ -179,17 +186,17 @@ TEST(a_safetensors_tensor_is_found_by_its_name)
 {
     struct bytes file = make_safe(TWO_TENSORS, "\0\0\xc0\x3f\0\0\0\xc0\x80\x3f", 10);
 
-    assert_true(safetensors_read(file, "conv1.weight", &npy, &err));
+    assert_true(safetensors_read(file, "conv1.weight", scratch(), &npy, &err));
     assert_int_equal(npy.rank, 2);
     npy_floats(&npy, out);
     assert_true(out[0] == 1.5f && out[1] == -2);
-    assert_true(safetensors_read(file, "conv1.bias", &npy, &err));
+    assert_true(safetensors_read(file, "conv1.bias", scratch(), &npy, &err));
     npy_floats(&npy, out);
     assert_true(out[0] == 1);
-    assert_false(safetensors_read(file, "conv2.weight", &npy, &err));
+    assert_false(safetensors_read(file, "conv2.weight", scratch(), &npy, &err));
     assert_int_equal(err.code, ERR_PARAMETER);
     assert_non_null(strstr(err.detail, "conv1.weight, conv1.bias"));
-    assert_false(safetensors_read(file, NULL, &npy, &err));
+    assert_false(safetensors_read(file, NULL, scratch(), &npy, &err));
     assert_non_null(strstr(err.detail, "2 tensors"));
 }
 
@@ -197,7 +204,7 @@ TEST(the_only_tensor_needs_no_name)
 {
     assert_true(safetensors_read(
         make_safe("{\"w\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]}}", "\1\2\3", 3),
-        NULL, &npy, &err));
+        NULL, scratch(), &npy, &err));
     npy_floats(&npy, out);
     assert_true(out[2] == 3);
 }
@@ -206,7 +213,7 @@ static void refuse_safe(const char *header)
 {
     static const char zeros[16];
 
-    if (safetensors_read(make_safe(header, zeros, 8), NULL, &npy, &err))
+    if (safetensors_read(make_safe(header, zeros, 8), NULL, scratch(), &npy, &err))
         fail_msg("taken: %s", header);
     assert_int_equal(err.code, ERR_SYNTAX);
 }
@@ -237,6 +244,6 @@ TEST(a_safetensors_file_cut_anywhere_is_refused)
     struct bytes whole = make_safe(TWO_TENSORS, "\0\0\xc0\x3f\0\0\0\xc0\x80\x3f", 10);
 
     for (size_t size = 0; size < whole.size; size++)
-        assert_false(
-            safetensors_read((struct bytes){ whole.data, size }, "conv1.bias", &npy, &err));
+        assert_false(safetensors_read((struct bytes){ whole.data, size }, "conv1.bias", scratch(),
+                                      &npy, &err));
 }

@@ -344,15 +344,17 @@ TEST(a_sealed_file_of_nonsense_is_refused)
 
 TEST(every_safetensors_reader_opens_a_layers_file)
 {
+    struct arena *own = arena_create(1 << 20);
     struct npy npy;
     size_t size;
     char *data = some_file(&size);
 
-    assert_true(safetensors_read((struct bytes){ data, size }, "weight", &npy, &err));
+    assert_true(safetensors_read((struct bytes){ data, size }, "weight", own, &npy, &err));
     assert_int_equal(npy.rank, 4);
     assert_memory_equal(npy.data, ((float[]){ 1, 2, 3, 4 }), 16);
     assert_int_equal(((const char *)npy.data - data) % 64, 0);
-    assert_true(safetensors_read((struct bytes){ data, size }, "bias", &npy, &err));
+    assert_true(safetensors_read((struct bytes){ data, size }, "bias", own, &npy, &err));
+    arena_destroy(own);
     free(data);
 }
 
