@@ -179,7 +179,7 @@ static void init_request(struct convolve_request *request)
     *request = (struct convolve_request){ .params = conv_defaults, .bank_kind = BANK_LAYER };
     for (int i = 0; i < P_image; i++) { /* the rows before the composites */
         const struct param *row = &params[i];
-        char *at = (char *)request + row->offset;
+        void *at = (char *)request + row->offset;
 
         if (row->offset < offsetof(struct convolve_request, fields))
             continue;
@@ -188,7 +188,7 @@ static void init_request(struct convolve_request *request)
         else if (row->kind == PARAM_BOOL)
             *(bool *)at = row->preset != 0;
         else if (row->kind == PARAM_TEXT)
-            strcpy(at, "auto");
+            memcpy(at, "auto", sizeof "auto");
         else
             for (int c = 0; c < (row->kind == PARAM_REALS ? MAX_PICTURE_CHANNELS : 1); c++)
                 ((float *)at)[c] = (float)row->preset;

@@ -33,7 +33,7 @@ static bool scan_escape(struct scan *scan)
     const char *slash = scan->at - 1;
     int code, low;
 
-    if (scan->at == scan->end || !memchr("\"\\/bfnrtu", *scan->at, 9))
+    if (scan->at == scan->end || !*scan->at || !strchr("\"\\/bfnrtu", *scan->at))
         return scan_malformed(scan, "there is no such escape");
     if (*scan->at++ != 'u')
         return true;

@@ -11,7 +11,7 @@ static bool no_twins(const cJSON *item, struct error *err)
     cJSON_ArrayForEach(child, item) {
         if (child->string)
             for (other = item->child; other != child; other = other->next)
-                if (!strcmp(other->string, child->string))
+                if (other->string && !strcmp(other->string, child->string))
                     return fail(err, ERR_TWICE, child->string, "%.60s is given twice in the JSON",
                                 child->string);
         if (!no_twins(child, err))

@@ -28,7 +28,7 @@ struct bytes decode_base64(struct decoder *d, struct bytes text, const char *fie
         text.size -= (size_t)(comma + 1 - text.data);
         text.data = comma + 1;
     }
-    bytes = arena_new(d->arena, char, text.size / 4 * 3 + 2 * BODY_SLACK);
+    bytes = arena_new(d->arena, char, text.size / 4 * 3 + 2UL * BODY_SLACK);
     if (!bytes)
         return out_of_memory(d, field), out;
     memset(bytes, 0, BODY_SLACK);

@@ -117,15 +117,13 @@ bool model_encode(const struct message *message, struct arena *arena, struct rep
 
 /* --- outputs --------------------------------------------------------------------------------- */
 
-static bool list_output(struct listing *listing, enum what what,
-                        const struct convolve_request *request, const struct conv_plan *plan,
-                        const float *output, const struct reply_context *context, struct error *err)
+static bool list_output(struct listing *listing, const struct convolve_request *request,
+                        const struct conv_plan *plan, const float *output,
+                        const struct reply_context *context, struct error *err)
 {
-    struct convolve_request asking = *request;
     struct view view;
 
-    asking.fields.what = what;
-    if (!view_init(&view, &asking, plan, output, context->arena, err) ||
+    if (!view_init(&view, request, plan, output, context->arena, err) ||
         !listing_init(listing, &view, (enum output_layout)request->fields.output_layout,
                       context->arena, err))
         return false;
@@ -193,6 +191,7 @@ bool infer_encode(const struct convolve_request *request, const struct conv_plan
                   struct error *err)
 {
     const struct infer *infer = request->infer;
+    struct convolve_request asking = *request;
     struct listing listings[INFER_OUTPUTS];
     bool binary = false;
     struct json json;
@@ -200,7 +199,8 @@ bool infer_encode(const struct convolve_request *request, const struct conv_plan
     size_t bound;
 
     for (int i = 0; i < infer->count; i++) {
-        if (!list_output(&listings[i], infer->outputs[i].what, request, plan, output, context, err))
+        asking.fields.what = infer->outputs[i].what;
+        if (!list_output(&listings[i], &asking, plan, output, context, err))
             return false;
         binary |= infer->outputs[i].binary;
     }

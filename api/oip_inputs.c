@@ -47,22 +47,20 @@ struct input {
     struct bytes raw;
 };
 
-static bool find_type(struct wire *wire, struct input *input, const cJSON *item)
+static const struct datatype *find_type(struct decoder *d, const struct operand *operand,
+                                        const char *name)
 {
-    const char *name = input->operand->name;
     size_t count = sizeof datatypes / sizeof *datatypes;
 
-    for (size_t i = 0; cJSON_IsString(item) && i < count; i++)
-        if (!strcmp(item->valuestring, datatypes[i].name))
-            input->type = &datatypes[i];
-    if (!input->type || !input->type->kind != !input->operand->rank)
-        return fail(wire->d->err, ERR_PARAMETER, name,
-                    input->operand->rank
-                        ? "%s's datatype must be FP32, or FP16, BF16, FP64, UINT8 to UINT64, INT8 "
-                          "to INT64"
-                        : "%s's datatype must be BYTES: each element is a whole picture file",
-                    name);
-    return true;
+    for (size_t i = 0; name && i < count; i++)
+        if (!strcmp(name, datatypes[i].name) && !datatypes[i].kind == !operand->rank)
+            return &datatypes[i];
+    fail(d->err, ERR_PARAMETER, operand->name,
+         operand->rank
+             ? "%s's datatype must be FP32, or FP16, BF16, FP64, UINT8 to UINT64, INT8 to INT64"
+             : "%s's datatype must be BYTES: each element is a whole picture file",
+         operand->name);
+    return NULL;
 }
 
 /* The next binary_data_size bytes are this input's. */
@@ -234,18 +232,17 @@ static bool use_input(struct wire *wire, const struct input *input)
     return input->binary ? use_raw_numbers(d, input) : use_json_numbers(d, input);
 }
 
-static bool find_operand(struct wire *wire, struct input *input, const cJSON *name)
+static const struct operand *find_operand(struct decoder *d, const char *name)
 {
     size_t count = sizeof operands / sizeof *operands;
 
-    for (size_t i = 0; cJSON_IsString(name) && i < count; i++)
-        if (!strcmp(name->valuestring, operands[i].name))
-            input->operand = &operands[i];
-    if (input->operand)
-        return true;
-    return fail(wire->d->err, ERR_UNKNOWN, "inputs",
-                "there is no input \"%.60s\"; there are X (or IMAGE, picture files), W and B",
-                cJSON_IsString(name) ? name->valuestring : "");
+    for (size_t i = 0; name && i < count; i++)
+        if (!strcmp(name, operands[i].name))
+            return &operands[i];
+    fail(d->err, ERR_UNKNOWN, "inputs",
+         "there is no input \"%.60s\"; there are X (or IMAGE, picture files), W and B",
+         name ? name : "");
+    return NULL;
 }
 
 bool infer_input(struct wire *wire, const cJSON *object)
@@ -269,9 +266,11 @@ bool infer_input(struct wire *wire, const cJSON *object)
         found[index] = member;
     }
     input.data = found[4];
-    if (!find_operand(wire, &input, found[0]) ||
-        !decode_shape(wire->d, found[1], input.operand->name, input.numbers) ||
-        !find_type(wire, &input, found[2]) || !take_raw(wire, &input, found[3]))
+    input.operand = find_operand(wire->d, cJSON_GetStringValue(found[0]));
+    if (!input.operand || !decode_shape(wire->d, found[1], input.operand->name, input.numbers))
+        return false;
+    input.type = find_type(wire->d, input.operand, cJSON_GetStringValue(found[2]));
+    if (!input.type || !take_raw(wire, &input, found[3]))
         return false;
     if (input.operand->rank && input.numbers->rank != input.operand->rank)
         return fail(wire->d->err, ERR_SHAPE, input.operand->name,

@@ -239,7 +239,7 @@ static bool too_large(struct decoder *d, const char *field)
 
 static bool begins_like_numbers(struct bytes text)
 {
-    return text.size && memchr("-+.0123456789[", text.data[0], 14);
+    return text.size && text.data[0] && strchr("-+.0123456789[", text.data[0]);
 }
 
 /* A text's numbers, "1,2" or "[1,2]", as an item; NULL is an error. */

@@ -217,9 +217,12 @@ static bool make_bias(struct decoder *d, const struct filters *f)
         return out_of_memory(d);
     r->inputs.bias = bias;
     for (size_t k = 0; k < maps; k++) {
-        double value = given.count ? (double)given.data[given.count > 1 ? k : 0]
-                       : f->bias   ? (double)f->bias[k % (size_t)f->shape.count] * full_scale(r)
-                                   : 0;
+        double value = 0;
+
+        if (given.count)
+            value = (double)given.data[given.count > 1 ? k : 0];
+        else if (f->bias && f->shape.count)
+            value = (double)f->bias[k % (size_t)f->shape.count] * full_scale(r);
 
         bias[k] = (float)(value + offset);
     }
