@@ -3,6 +3,7 @@
 #include "api/floats.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* Splitting costs a copy of the text: below this it is not worth waking anybody. */
@@ -71,39 +72,44 @@ static size_t rows_bound(const struct rows *rows, size_t from, size_t to)
     return numbers * FLOAT_TEXT + (to - from) * (1 + 2 * (size_t)rows->depth) + FLOATS_SLACK;
 }
 
-/* Each part is written where its longest text would start, then moved up to the one before. */
+/* Each part has room for its longest text; at the end it is moved up to the one before. */
 struct parts {
     const struct rows *rows;
-    char *start[MOST_PARTS], *end[MOST_PARTS];
+    char *room[MOST_PARTS], *start[MOST_PARTS], *end[MOST_PARTS];
     size_t from[MOST_PARTS + 1];
+    atomic_int slots[MOST_PARTS]; /* by whom a part was written, plus one */
 };
 
+/* Whoever wrote the part before goes on at its end: only where the worker changes is a gap. */
 static void write_part(void *arg, int index, int slot)
 {
     struct parts *parts = arg;
+    bool mine = index && atomic_load(&parts->slots[index - 1]) == slot + 1;
 
-    (void)slot;
+    parts->start[index] = mine ? parts->end[index - 1] : parts->room[index];
     parts->end[index] =
         write_rows(parts->start[index], parts->rows, parts->from[index], parts->from[index + 1]);
+    atomic_store(&parts->slots[index], slot + 1);
 }
 
 static char *write_in_parts(char *out, const struct rows *rows, struct pool *pool)
 {
     struct parts parts = { .rows = rows };
-    size_t count = (size_t)pool_slots(pool);
+    size_t count = (size_t)pool_workers(pool);
 
     count = count < MOST_PARTS ? count : MOST_PARTS;
     count = count < rows->count ? count : rows->count;
     for (size_t i = 0; i <= count; i++)
         parts.from[i] = rows->count * i / count;
-    parts.start[0] = out;
+    parts.room[0] = out;
     for (size_t i = 1; i < count; i++)
-        parts.start[i] = parts.start[i - 1] + rows_bound(rows, parts.from[i - 1], parts.from[i]);
+        parts.room[i] = parts.room[i - 1] + rows_bound(rows, parts.from[i - 1], parts.from[i]);
     pool_for(pool, (int)count, write_part, &parts);
     for (size_t i = 0; i < count; i++) {
         size_t size = (size_t)(parts.end[i] - parts.start[i]);
 
-        memmove(out, parts.start[i], size);
+        if (out != parts.start[i])
+            memmove(out, parts.start[i], size);
         out += size;
     }
     return out;
