@@ -21,7 +21,7 @@ exhaustive: installed-codecs ## all 2^32 floats as text and back (minutes); STEP
 # oneDNN is a rival where it is installed (libdnnl-dev), never a part of the daemon.
 $(BUILD)/bench_conv: $(filter-out %_codecs.o %_http.o,$(call objects,tests/bench/*.c)) $(CORE)
 	$(LINK) $(LIBS.core) $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
-$(BUILD)/bench_codecs: $(BUILD)/tests/bench/bench_codecs.o $(API) $(CORE)
+$(BUILD)/bench_codecs: $(call objects,tests/bench/*_codecs.c) $(API) $(CORE)
 	$(LINK) -lspng $(LIBS.api) $(LIBS.core)
 $(BUILD)/bench_http: $(call objects,tests/bench/*_http.c)
 	$(LINK)

@@ -1,30 +1,17 @@
 /* The textbook layer over HTTP: how many requests a second, how long each takes, and what the
  * server does besides the convolution. Starts the daemon itself; every reply is compared with the
- * first, and the first with float64. JSON=1 prints one object a line, SECONDS=1 a run, RIVAL is a
- * command that starts another server of the same layer and prints its port. */
+ * first, and the first with float64. JSON=1 prints one object a line, SECONDS=1 a run, ONLY=name a
+ * kind of request, RIVAL is a command that starts another server of the same layer and prints its
+ * port. */
 #include "tests/bench/load_http.h"
+#include "tests/bench/parts_http.h"
 
-#include <signal.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-enum { WIDTH = 227, MAPS = 96, OUTPUTS = MAPS * 55 * 55, WEIGHTS = MAPS * 3 * 11 * 11 };
-enum { PIXELS = WIDTH * WIDTH * 3, NPY_HEADER = 128, MOST_TIMES = 1 << 16 };
-
-struct server {
-    pid_t pid;
-    int port;
-};
-
-struct text {
-    char *data;
-    size_t size;
-};
+enum { MOST_TIMES = 1 << 16, MOST_KINDS = 16, FOUR = 4 };
 
 /* One kind of request and what its reply must be. */
 struct kind {
@@ -37,221 +24,6 @@ struct kind {
 };
 
 static float outputs[OUTPUTS]; /* what the layer makes of the photo */
-
-static void die(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    exit(1);
-}
-
-static void append(struct text *text, const void *data, size_t size)
-{
-    text->data = realloc(text->data, text->size + size + 1);
-    if (!text->data)
-        die("out of memory");
-    memcpy(text->data + text->size, data, size);
-    text->data[text->size += size] = '\0';
-}
-
-static void say(struct text *text, const char *format, ...)
-{
-    char line[512];
-    va_list args;
-
-    va_start(args, format);
-    append(text, line, (size_t)vsnprintf(line, sizeof line, format, args));
-    va_end(args);
-}
-
-/* --- servers --------------------------------------------------------------------------------- */
-
-/* A child whose output begins to be read here, up to the first port in it. */
-static struct server server_start(char *const *command)
-{
-    struct server server;
-    int pipes[2];
-    char line[4096], *found = NULL;
-    FILE *out;
-
-    if (pipe(pipes) || (server.pid = fork()) < 0)
-        die("fork");
-    if (!server.pid) {
-        dup2(pipes[1], 1);
-        close(pipes[0]);
-        execvp(command[0], command);
-        _exit(127);
-    }
-    close(pipes[1]);
-    out = fdopen(pipes[0], "r");
-    while (!found && fgets(line, sizeof line, out))
-        found = strstr(line, "127.0.0.1:");
-    if (!found)
-        die("%s did not start", command[0]);
-    server.port = atoi(found + 10);
-    return server; /* out stays open: the child may still print */
-}
-
-static void server_stop(struct server server)
-{
-    kill(server.pid, SIGTERM);
-    waitpid(server.pid, NULL, 0);
-}
-
-/* Milliseconds of processor time that it has used. */
-static double server_cpu(struct server server)
-{
-    unsigned long user = 0, system = 0;
-    char path[64];
-    FILE *stat;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", server.pid);
-    stat = fopen(path, "r");
-    if (stat) {
-        if (fscanf(stat, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-                   &system) != 2)
-            user = system = 0;
-        fclose(stat);
-    }
-    return (double)(user + system) * 1e3 / (double)sysconf(_SC_CLK_TCK);
-}
-
-static struct text text_of(const char *string)
-{
-    return (struct text){ (char *)(uintptr_t)string, strlen(string) };
-}
-
-/* --- one exchange, for what the bench needs to know -------------------------------------------- */
-
-static bool keep_reply(void *arg, const struct load_reply *reply)
-{
-    struct text *kept = arg;
-
-    if (reply->status != 200)
-        die("status %d: %.400s", reply->status, reply->body);
-    kept->size = 0;
-    append(kept, reply->body, reply->size);
-    return true;
-}
-
-static struct text post(const char *path, const struct text *body)
-{
-    struct text message = { NULL, 0 };
-
-    say(&message, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n", path,
-        body->size);
-    append(&message, body->data, body->size);
-    return message;
-}
-
-/* The first of the replies to a load of a hundredth of a second. */
-static struct text ask(struct server server, const char *path, struct text body)
-{
-    struct text message = post(path, &body), reply = { NULL, 0 };
-    struct load load = { .port = server.port,
-                         .connections = 1,
-                         .seconds = 0.001,
-                         .request = message.data,
-                         .request_size = message.size,
-                         .check = keep_reply,
-                         .arg = &reply };
-
-    if (!load_run(&load) || !reply.size)
-        die("%s: no reply", path);
-    free(load.ms);
-    free(message.data);
-    return reply;
-}
-
-/* --- requests -------------------------------------------------------------------------------- */
-
-static void append_base64(struct text *out, const struct text *bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    for (size_t i = 0; i < bytes->size; i += 3) {
-        const unsigned char *at = (const unsigned char *)bytes->data + i;
-        size_t left = bytes->size - i;
-        unsigned three = (unsigned)at[0] << 16;
-
-        three |= left > 1 ? (unsigned)at[1] << 8 : 0;
-        three |= left > 2 ? at[2] : 0;
-        append(out,
-               (char[]){ digits[three >> 18], digits[three >> 12 & 63],
-                         left > 1 ? digits[three >> 6 & 63] : '=',
-                         left > 2 ? digits[three & 63] : '=' },
-               4);
-    }
-}
-
-/* The photo as an 8-bit npy, [H][W][3]. */
-static struct text photo_npy(struct server server)
-{
-    struct text planes = ask(server, "/convolve?what=input&format=raw",
-                             text_of("{\"image\":{\"sample\":\"cat\",\"size\":227},\"weights\":"
-                                     "\"learned96\",\"stride\":4,\"padding\":0}"));
-    struct text npy = { NULL, 0 };
-    char header[NPY_HEADER + 1];
-    float value;
-
-    if (planes.size != PIXELS * sizeof value)
-        die("the photo has %zu bytes", planes.size);
-    snprintf(header, sizeof header, "%-127s\n",
-             "??????????{'descr': '|u1', 'fortran_order': False, 'shape': (227, 227, 3), }");
-    memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10);
-    append(&npy, header, NPY_HEADER);
-    for (size_t i = 0; i < PIXELS; i++) {
-        memcpy(&value, planes.data + (i % 3 * WIDTH * WIDTH + i / 3) * sizeof value, sizeof value);
-        append(&npy, &(unsigned char){ (unsigned char)value }, 1);
-    }
-    free(planes.data);
-    return npy;
-}
-
-/* The same photo as base64 and the same weights as numbers, in one JSON document. */
-static struct text inline_json(const struct text *npy, const struct text *weights)
-{
-    struct text json = { NULL, 0 };
-    float value;
-
-    say(&json, "{\"stride\":4,\"padding\":0,\"image\":{\"base64\":\"");
-    append_base64(&json, npy);
-    say(&json, "\"},\"weights\":{\"shape\":[96,3,11,11],\"data\":[");
-    for (size_t i = 0; i < WEIGHTS; i++) {
-        memcpy(&value, weights->data + i * sizeof value, sizeof value);
-        say(&json, "%s%.9g", i ? "," : "", (double)value);
-    }
-    say(&json, "]}}");
-    return json;
-}
-
-/* The Open Inference Protocol, all tensors binary, both ways. */
-static struct text infer_message(const struct text *npy, const struct text *weights)
-{
-    static const char json[] =
-        "{\"parameters\":{\"strides\":\"4,4\",\"binary_data_output\":true},\"inputs\":[{\"name\":"
-        "\"X\",\"shape\":[1,3,227,227],\"datatype\":\"UINT8\",\"parameters\":{\"binary_data_size\":"
-        "154587}},{\"name\":\"W\",\"shape\":[96,3,11,11],\"datatype\":\"FP32\",\"parameters\":"
-        "{\"binary_data_size\":139392}}]}";
-    struct text message = { NULL, 0 };
-
-    say(&message,
-        "POST /v2/models/conv2d/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n"
-        "Inference-Header-Content-Length: %zu\r\n\r\n",
-        strlen(json) + PIXELS + weights->size, strlen(json));
-    append(&message, json, strlen(json));
-    for (size_t c = 0; c < 3; c++)
-        for (size_t i = 0; i < WIDTH * WIDTH; i++)
-            append(&message, npy->data + NPY_HEADER + i * 3 + c, 1);
-    append(&message, weights->data, weights->size);
-    return message;
-}
-
-/* --- checks ---------------------------------------------------------------------------------- */
 
 static void take_time(struct kind *kind, const char *head, const char *stage, double *to)
 {
@@ -305,8 +77,6 @@ static void check_numbers(const struct kind *kind, double tolerance)
     }
 }
 
-/* --- runs ------------------------------------------------------------------------------------ */
-
 static void report(const struct kind *kind, const struct load *load, double cpu_ms)
 {
     double rate = (double)load->done / load->elapsed, outside, convolve;
@@ -356,36 +126,44 @@ static double run(struct server server, struct kind *kind, int connections, doub
     return (double)load.done / load.elapsed;
 }
 
-/* 1, 2, 8 and 64 connections, then half of the best rate, unasked. */
-static void run_all(struct server server, struct kind *kind)
+/* 1 to 64 connections, then half of the best rate, unasked. Requests a second of four. */
+static double run_all(struct server server, struct kind *kind)
 {
-    static const int connections[] = { 1, 2, 8, 64 };
-    double best = 0;
+    static const int connections[] = { 1, 2, FOUR, 8, 64 };
+    double best = 0, four = 0;
 
     kind->decode = calloc(3 * MOST_TIMES, sizeof *kind->decode);
     kind->convolve = kind->decode + MOST_TIMES;
     kind->encode = kind->convolve + MOST_TIMES;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         double rate = run(server, kind, connections[i], 0);
 
         best = rate > best ? rate : best;
+        four = connections[i] == FOUR ? rate : four;
     }
     run(server, kind, 64, best / 2);
     if (*kind->reply == 'j')
         check_numbers(kind, strcmp(kind->server, "convolved") ? 0.5 : 0);
+    if (!strcmp(kind->reply, "binary") &&
+        (kind->want.size < sizeof outputs ||
+         memcmp(kind->want.data + kind->want.size - sizeof outputs, outputs, sizeof outputs)))
+        die("/v2 answers other numbers");
     free(kind->decode);
+    free(kind->message.data);
+    free(kind->want.data);
+    return four;
 }
 
 /* What all requests are made of. */
 struct layer {
-    struct text npy, weights, raw, json;
+    struct text png, npy, weights, raw, json;
 };
 
 static struct layer read_layer(struct server server)
 {
 #define CAT "{\"image\":{\"sample\":\"cat\",\"size\":227},\"weights\":\"learned96\",\"stride\":4,"
     const struct text body = text_of(CAT "\"padding\":0,\"format\":\"raw\"}");
-    struct layer layer = { .npy = photo_npy(server) };
+    struct layer layer = { .png = photo_png(server), .npy = photo_npy(server) };
 
     layer.weights = ask(server, "/convolve?what=weights", body);
     layer.raw = ask(server, "/convolve", body);
@@ -396,64 +174,71 @@ static struct layer read_layer(struct server server)
     return layer;
 }
 
-/* Weights by name or inline, each reply. */
-static void run_own(struct server server, const struct layer *layer, bool by_name)
+static bool is_wanted(const char *request)
+{
+    const char *only = getenv("ONLY");
+
+    return !only || !*only || !strcmp(only, request);
+}
+
+/* A photograph as a file or as pixels, with weights by name, or all of it inline; each reply. */
+static void run_own(struct server server, const char *request, const struct text *body,
+                    const struct layer *layer, double four[2])
 {
     static const struct {
         const char *name, *query, *begins;
     } replies[] = { { "json", "format=json", "\"data\":[" },
-                    { "base64", "format=json&data=base64", "\"data\":\"" },
                     { "raw", "format=raw", NULL },
+                    { "base64", "format=json&data=base64", "\"data\":\"" },
                     { "png", "format=png", NULL } };
 
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4 && is_wanted(request); i++) {
         struct kind kind = { .server = "convolved",
-                             .request = by_name ? "name" : "inline",
+                             .request = request,
                              .reply = replies[i].name,
                              .begins = replies[i].begins };
         char path[128];
+        double rate;
 
         snprintf(path, sizeof path, "/convolve?%s%s",
-                 by_name ? "weights=learned96&stride=4&padding=0&" : "", replies[i].query);
-        kind.message = post(path, by_name ? &layer->npy : &layer->json);
+                 strcmp(request, "inline") ? "weights=learned96&stride=4&padding=0&" : "",
+                 replies[i].query);
+        kind.message = post(path, body);
         if (!strcmp(kind.reply, "raw"))
             append(&kind.want, layer->raw.data, layer->raw.size);
-        run_all(server, &kind);
-        free(kind.message.data);
-        free(kind.want.data);
+        rate = run_all(server, &kind);
+        if (i < 2 && four)
+            four[i] = rate;
     }
 }
 
 static void run_infer(struct server server, const struct layer *layer)
 {
-    struct kind kind = { .server = "convolved",
-                         .request = "inline",
-                         .reply = "v2",
-                         .message = infer_message(&layer->npy, &layer->weights) };
+    struct kind kind = { .server = "convolved", .request = "v2", .reply = "binary" };
 
+    if (!is_wanted("v2"))
+        return;
+    kind.message = infer_message(&layer->npy, &layer->weights);
     run_all(server, &kind);
-    if (kind.want.size < sizeof outputs ||
-        memcmp(kind.want.data + kind.want.size - sizeof outputs, outputs, sizeof outputs))
-        die("/v2 answers other numbers");
-    free(kind.message.data);
-    free(kind.want.data);
 }
 
-static void run_rival(const char *command, const struct layer *layer)
+/* The same picture file to both, four connections. */
+static void run_rival(const char *command, const struct layer *layer, const double four[2])
 {
     struct server server = server_start((char *[]){ "sh", "-c", (char *)(uintptr_t)command, NULL });
 
     free(ask(server, "/weights", layer->weights).data);
     for (int i = 0; i < 2; i++) {
         struct kind kind = { .server = "rival",
-                             .request = "model",
+                             .request = "picture",
                              .reply = i ? "raw" : "json",
-                             .message = post(i ? "/raw" : "/json", &layer->npy),
+                             .message = post(i ? "/raw" : "/json", &layer->png),
                              .begins = i ? NULL : "\"data\":[" };
+        double rate = run_all(server, &kind);
 
-        run_all(server, &kind);
-        free(kind.message.data);
-        free(kind.want.data);
+        if (!getenv("JSON") && four[i] > 0)
+            printf("%d connections, picture to %s: %.1f x the rival\n", FOUR, i ? "raw" : "json",
+                   four[i] / rate);
     }
     server_stop(server);
 }
@@ -462,6 +247,7 @@ int main(int argc, char **argv)
 {
     struct server server;
     struct layer layer;
+    double four[2] = { 0 };
 
     if (argc != 2)
         die("usage: bench_http build/release/convolved");
@@ -470,13 +256,14 @@ int main(int argc, char **argv)
     layer = read_layer(server);
     if (!getenv("JSON"))
         printf("%-9s %-7s %-7s %-6s %4s %9s %9s %9s %8s %8s %8s %7s %8s %7s %5s\n", "server",
-               "weights", "reply", "loop", "conn", "req/s", "p50 ms", "p99 ms", "decode",
+               "request", "reply", "loop", "conn", "req/s", "p50 ms", "p99 ms", "decode",
                "convolve", "encode", "outside", "cpu ms", "done", "wrong");
-    run_own(server, &layer, true);
-    run_own(server, &layer, false);
+    run_own(server, "picture", &layer.png, &layer, four);
+    run_own(server, "name", &layer.npy, &layer, NULL);
+    run_own(server, "inline", &layer.json, &layer, NULL);
     run_infer(server, &layer);
     server_stop(server);
-    if (getenv("RIVAL"))
-        run_rival(getenv("RIVAL"), &layer);
+    if (getenv("RIVAL") && is_wanted("picture"))
+        run_rival(getenv("RIVAL"), &layer, four);
     return 0;
 }

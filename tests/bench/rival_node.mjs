@@ -1,7 +1,9 @@
-// The rival of bench_http: node:http and onnxruntime-node serving the textbook layer, 96 filters of
-// 11x11 at stride 4 on 227x227x3. POST /weights first (float32), then an 8-bit npy to /json or /raw.
+// The rival of bench_http: node:http, sharp and onnxruntime-node serving the textbook layer, 96
+// filters of 11x11 at stride 4 on 227x227x3. POST /weights first (float32), then a picture file to
+// /json or /raw.
 import { createServer } from 'node:http';
 import ort from 'onnxruntime-node';
+import sharp from 'sharp';
 
 const SIZE = 227, MAPS = 96;
 
@@ -26,8 +28,9 @@ function model(weights) {
 
 let session;
 
-async function convolve(npy) {
-  const pixels = npy.subarray(128), planes = new Float32Array(3 * SIZE * SIZE);
+async function convolve(file) {
+  const pixels = await sharp(file).removeAlpha().raw().toBuffer();
+  const planes = new Float32Array(3 * SIZE * SIZE);
   for (let i = 0; i < SIZE * SIZE; i++)
     for (let c = 0; c < 3; c++) planes[c * SIZE * SIZE + i] = pixels[i * 3 + c];
   return (await session.run({ X: new ort.Tensor('float32', planes, [1, 3, SIZE, SIZE]) })).Y;
