@@ -115,10 +115,16 @@ $(BUILD)/http: $(call objects,tests/*.c tests/http/*.c) $(CORE)
 	$(LINK) $(LIBS.tests) $(LIBS.core)
 $(BUILD)/conformance: $(HARNESS) $(call objects,tests/conformance/*.c)
 	$(LINK) $(LIBS.tests)
-$(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(API) $(CORE)
-	$(LINK) $(LIBS.api) $(LIBS.core)
-$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(API) $(CORE)
-	$(LINK) -fsanitize=fuzzer $(LIBS.api) $(LIBS.core)
+# Fuzz targets may speak to all of the daemon, whose main has another name there.
+FUZZED := $(BUILD)/tests/fuzz/daemon_main.o $(filter-out %/main.o,$(SERVER)) $(API) $(CORE)
+LIBS.fuzz := $(LIBS.server) $(LIBS.api) $(LIBS.core)
+$(BUILD)/tests/fuzz/daemon_main.o: server/main.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(CPPFLAGS) $(CFLAGS) -Dmain=daemon_main -Wno-missing-prototypes -c -o $@ $<
+$(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(FUZZED)
+	$(LINK) $(LIBS.fuzz)
+$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZED)
+	$(LINK) -fsanitize=fuzzer $(LIBS.fuzz)
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
