@@ -16,3 +16,27 @@ $(patsubst %,$(BUILD)/%,badinputs torture): $(BUILD)/%: $(ATTACK) $(BUILD)/tests
 $(BUILD)/failing.so: tests/torture/shim.c tests/torture/control.h
 	@mkdir -p $(@D)
 	$(call say,LD) $(CC) $(CPPFLAGS) -std=gnu17 -O2 -Wall -Wextra -fPIC -fno-builtin -shared -o $@ $< -ldl
+
+# What behind_haproxy and promtool need; they say NOT RUN where it is missing.
+DEPS.proxies := haproxy nginx-light prometheus
+
+# Promises 8 to 11, 14 and the second half of 7. The long forms are what is run without a number.
+.PHONY: endurance slow overload abort stall drain
+$(BUILD)/endure: $(HARNESS) $(call objects,tests/torture/attack.c tests/torture/endure.c \
+    tests/torture/slow.c tests/torture/overload.c tests/torture/gone.c tests/torture/proxies.c) \
+    $(BUILD)/tests/bench/load_http.o
+	$(LINK) $(LIBS.tests)
+ENDURE = @SLOW=$(SLOW) SECONDS=$(SECONDS) ABORTS=$(ABORTS) READY=$(READY) RESTARTS=$(RESTARTS) \
+    $(BUILD)/endure
+endurance: installed-test
+	@$(BUILDING) all $(BUILD)/endure
+slow: endurance ## SLOW=2000 connections that drip or do not read, beside healthy ones
+	$(ENDURE) '*slow_connections*'
+overload: endurance ## ten times more than can be done, for SECONDS=20
+	$(ENDURE) '*overload*'
+abort: endurance ## ABORTS=1000 clients that leave at any moment
+	$(ENDURE) '*that_leave*'
+stall: endurance ## all numbers from 1 to 300 of connections ready at once; READY=20 of them
+	$(ENDURE) '*ready_at_once*'
+drain: endurance ## RESTARTS=20 of two replicas behind haproxy and nginx; no request is lost or mixed up
+	$(ENDURE) '*behind_haproxy*'
