@@ -6,16 +6,17 @@
 
 #include <stdatomic.h>
 
-/* Layers of some milliseconds, of some twenty, and one that takes a worker for minutes. */
+/* Layers of some milliseconds, of some twenty, and one that takes a worker much longer. */
 #define LIGHT                                                                                      \
     "{\"image\":{\"sample\":\"noise\",\"size\":96},\"weights\":{\"random\":{\"seed\":1}},"         \
     "\"out_channels\":32,\"kernel_size\":9,\"format\":\"raw\"}"
 #define MIDDLE                                                                                     \
     "{\"image\":{\"sample\":\"noise\",\"size\":224},\"weights\":{\"random\":{\"seed\":1}},"        \
     "\"out_channels\":128,\"kernel_size\":11,\"data\":\"none\"}"
-#define HEAVY(algorithm)                                                                           \
-    "{\"image\":{\"sample\":\"noise\",\"size\":1024},\"weights\":{\"random\":{\"seed\":1}},"       \
-    "\"out_channels\":64,\"kernel_size\":63,\"algorithm\":\"" algorithm "\",\"data\":\"none\"}"
+#define HEAVY(algorithm, kernel_size)                                                              \
+    "{\"image\":{\"sample\":\"noise\",\"size\":512},\"weights\":{\"random\":{\"seed\":1}},"        \
+    "\"out_channels\":24,\"kernel_size\":" kernel_size ",\"algorithm\":\"" algorithm               \
+    "\",\"data\":\"none\"}"
 
 /* POST /convolve with this body, as bytes; the running test's memory. */
 const char *posted(const char *body);

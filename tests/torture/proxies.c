@@ -14,7 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LONG_FORM = 20, RATE = 150, CONNECTIONS = 8 };
+enum { LONG_FORM = 20, RATE = 200, CONNECTIONS = 8 };
+
+#define TINY                                                                                       \
+    "{\"image\":{\"sample\":\"noise\",\"size\":48},\"weights\":\"edges\",\"format\":\"raw\"}"
 
 static int free_port(void)
 {
@@ -61,17 +64,19 @@ static void start_haproxy(struct cluster *cluster)
     const char *path = text_format("%s/haproxy.cfg", cluster->folder);
 
     cluster->haproxy = free_port();
-    write_file(path, text_format("global\n maxconn 500\n"
-                                 "defaults\n mode http\n timeout connect 2s\n timeout client 30s\n"
-                                 " timeout server 30s\n option redispatch\n retries 3\n"
-                                 " http-reuse always\n"
-                                 "frontend in\n bind 127.0.0.1:%d\n default_backend replicas\n"
-                                 "backend replicas\n balance roundrobin\n"
-                                 " option httpchk GET /readyz\n http-check expect status 200\n"
-                                 " http-check send hdr Host localhost\n"
-                                 " default-server check inter 100ms fall 1 rise 1\n"
-                                 " server a 127.0.0.1:%d\n server b 127.0.0.1:%d\n",
-                                 cluster->haproxy, cluster->ports[0], cluster->ports[1]));
+    write_file(
+        path,
+        text_format("global\n maxconn 500\n"
+                    "defaults\n mode http\n timeout connect 2s\n timeout client 30s\n"
+                    " timeout server 30s\n timeout check 10s\n option redispatch\n retries 3\n"
+                    " http-reuse always\n"
+                    "frontend in\n bind 127.0.0.1:%d\n default_backend replicas\n"
+                    "backend replicas\n balance roundrobin\n"
+                    " option httpchk\n http-check send meth GET uri /readyz hdr Host localhost\n"
+                    " http-check expect status 200\n"
+                    " default-server check inter 100ms fall 1 rise 1\n"
+                    " server a 127.0.0.1:%d\n server b 127.0.0.1:%d\n",
+                    cluster->haproxy, cluster->ports[0], cluster->ports[1]));
     cluster->proxies[0] = process_start(
         (const char *const[]){ "/usr/sbin/haproxy", "-db", "-f", path, NULL }, cluster->log);
 }
@@ -186,7 +191,7 @@ static void keep_asking(struct shared *shared, void *arg)
                          .connections = CONNECTIONS,
                          .rate = RATE,
                          .seconds = 1,
-                         .request = posted(LIGHT),
+                         .request = posted(TINY),
                          .check = tally_reply };
     struct tally tally = { .load = &load,
                            .compare = true,
@@ -327,8 +332,9 @@ static bool innocent(int port, size_t number)
 static size_t confuse(int port, const char *name)
 {
     size_t count = 0, mixed_up = 0;
+    int step = count_from("RESTARTS", LONG_FORM) < LONG_FORM ? 5 : 1;
 
-    for (int first = 0; first < FRAMINGS; first++)
+    for (int first = 0; first < FRAMINGS; first += step)
         for (int second = 0; second < FRAMINGS; second++)
             for (int body = 0; body < (second ? 2 : BODIES); body++, count++) {
                 provoke(port, text_format("POST /plan?input=3x8x8&K=2&F=3 HTTP/1.1\r\nHost: "
