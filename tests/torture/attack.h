@@ -25,7 +25,7 @@ struct blob request_bytes(const struct request *request);
 struct blob request_with_body(const struct request *request, const void *body, size_t size);
 
 enum {
-    CLOSED = 0,  /* the connection ended without a byte */
+    CLOSED = 0,  /* the connection ended without a byte, or nobody listens */
     SILENT = -1, /* nothing came, or not all of it, in the time given */
     BROKEN = -2  /* bytes that are no whole reply, then the end */
 };

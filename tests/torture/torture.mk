@@ -1,5 +1,5 @@
 # Attacks on the running daemon, and the proofs that it bears them. Part of the Makefile.
-.PHONY: badinputs torture
+.PHONY: badinputs torture crash
 badinputs: installed-test ## COUNT=10000 mutated requests, SEED=1: each a 4xx, nothing left behind
 	@$(BUILDING) all $(BUILD)/badinputs
 	@COUNT=$(COUNT) SEED=$(SEED) $(BUILD)/badinputs
@@ -8,8 +8,12 @@ torture: installed-test ## each allocation and thread fails, under each request;
 	@$(BUILDING) all $(BUILD)/torture $(BUILD)/failing.so
 	@STEP=$(STEP) $(BUILD)/torture
 
+crash: installed-test ## SIGKILL at COUNT=500 instants of layer uploads, SEED=1: nothing acknowledged is lost
+	@$(BUILDING) all $(BUILD)/crash
+	@COUNT=$(COUNT) SEED=$(SEED) $(BUILD)/crash
+
 ATTACK := $(HARNESS) $(call objects,tests/torture/attack.c tests/torture/requests.c)
-$(patsubst %,$(BUILD)/%,badinputs torture): $(BUILD)/%: $(ATTACK) $(BUILD)/tests/torture/%.o
+$(patsubst %,$(BUILD)/%,badinputs torture crash): $(BUILD)/%: $(ATTACK) $(BUILD)/tests/torture/%.o
 	$(LINK) $(LIBS.tests) -ldeflate
 
 # Inside the daemon, without a sanitizer: those have allocators of their own.
