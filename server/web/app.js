@@ -1,5 +1,4 @@
-// What is chosen becomes a request, the reply pictures. The state is one object, kept in the address;
-// fields are named as in the API; every number shown is the server's.
+// What is chosen becomes a request, the reply pictures. The state is one object, kept in the address.
 import { ACTIVATIONS, FIELDS, bytes, defaults, formula, matrixRead, meet, npyRead, paramsOf, plan, program, readLink, spreadKernels, stats, weightsOf, writeLink } from './lib.js';
 import { $, Maps, Stepper, copyText, el, themeButton } from './views.js';
 
@@ -9,16 +8,21 @@ const WORDS = ['sample', 'weights', 'depth', 'pad', 'padding_mode', 'activation'
 const VIEWS = ['cmap', 'range', 'other']; // change what is shown, not the request
 const AUTO_FLOP = 2e9, AUTO_BYTES = 16 * 2 ** 20, SEND_MOST = 512;
 const TRY = {
-  textbook: { weights: 'learned96', padding: 0 }, tiny: { sample: 'tiny', size: 8, weights: 'edges', depth: 'full' },
+  textbook: { weights: 'learned96', padding: 0, k: 67 }, tiny: { sample: 'tiny', size: 8, weights: 'edges', depth: 'full' },
   edges: { weights: 'kirsch8' }, blur: { weights: 'gaussian5' }, gabor: { weights: 'gabor' },
 };
 
+// What the daemon's engines do instead of im2col.
+const WAYS = {
+  direct: 'reads every window straight from the picture', pointwise: 'needs none: for 1×1 filters the picture is X_col',
+  implicit: 'makes 32 columns at a time', swapped: 'takes each pixel of a window straight from the padded picture, to many filters at once',
+};
 const GONE = 'The server does not answer. Trying again every second…';
 
 const state = defaults(), ids = { sample: [], weights: ['random', 'custom'] };
 const banks = {}, samples = {}, generators = {}, kept = {};
 let mine = null;   // the reader's own picture
-let result = null; // what is shown
+let result = null;
 let language = 'curl', sequence = 0, abort, timer, ready = false;
 
 const maps = new Maps(state, picked), stepper = new Stepper(state, picked, light);
@@ -38,7 +42,7 @@ function inputSize() {
 
 function layer() {
   const { C, H, W } = inputSize(), s = state;
-  return plan({ C, H, W, ...meet(bank(), s.depth, C), S: s.stride, P: s.padding, pad: s.pad, D: s.dilation, mode: s.padding_mode, act: s.activation });
+  return plan({ C, H, W, ...meet(bank(), s.depth, C), own: s.weights === 'custom', S: s.stride, P: s.padding, pad: s.pad, D: s.dilation, mode: s.padding_mode, act: s.activation });
 }
 
 function weightParams() {
@@ -54,7 +58,7 @@ const params = () => paramsOf(state, weightParams());
 const image = () => mine ? { file: mine.name } : { sample: state.sample, size: state.size };
 const inputKey = () => mine?.id ?? `${state.sample} ${state.size}`;
 
-// POST /convolve. The reply's floats and shape; a problem document is thrown as an error.
+// The reply's floats and shape; a problem document is thrown as an error.
 async function ask(p, signal, own = mine) {
   let body = JSON.stringify(own ? p : { image: image(), ...p });
   if (own) {
@@ -84,7 +88,7 @@ const input = signal => keep('input', inputKey(), async () => {
   return { C, H, W, v, top: stats(v).hi > 255 ? 65535 : 255 };
 });
 
-// The weights as the server uses them, asked for with an empty picture.
+// The weights as used, asked for with an empty picture.
 const weights = (slot, C, p, signal) => keep(slot, JSON.stringify([C, p]), async () => {
   const side = Math.max(...bank().shape.slice(2)), picture = { shape: [C, side, side], base64: btoa('\0'.repeat(4 * C * side * side)) };
   return (await ask({ image: picture, ...p, stride: 1, padding: 0, what: 'weights', format: 'raw' }, signal, null)).v;
@@ -104,7 +108,7 @@ function edit() {
   if (l.error) complain(l.error.field, l.error.text);
   shapes(l);
   snippet();
-  if (l.error) return say('This layer cannot be.');
+  if (l.error) return say(`This layer cannot be${ready ? '; below is the last one that could' : ''}.`);
   if (2 * l.macs > AUTO_FLOP || l.bytes.output > AUTO_BYTES) {
     $('big').hidden = false;
     $('much').textContent = `${Math.round(2 * l.macs / 1e6)} MFLOP, ${bytes(l.bytes.output)} of maps: too much to run at every change.`;
@@ -190,17 +194,18 @@ function busy(now) {
 function show(i, w, flat, { v, shape: [, K, OH, OW], head }) {
   const l = layer(), b = bank();
   if (l.error || K !== l.K || OH !== l.OH || OW !== l.OW) throw new Error(`The server made ${K}×${OH}×${OW} of it: this page is wrong.`);
-  result = { l, input: i.v, top: i.top, w, v, flat, name, bias: state.bias === '' ? (b.bias ?? 0) * i.top : state.bias, used: Number(head('Convolved-Workspace-Bytes')) };
+  result = { l, input: i.v, top: i.top, w, v, flat, name, bias: state.bias === '' ? (b.bias ?? 0) * i.top : state.bias, flat2d: b.flat, used: Number(head('Convolved-Workspace-Bytes')), way: head('Convolved-Algorithm') };
   if (state.cell < 0 || state.cell >= l.cols) state.cell = (l.OH >> 1) * l.OW + (l.OW >> 1);
   state.k = Math.min(state.k, K - 1);
   if (state.other >= K) state.other = -1;
   ready = true;
+  for (const e of document.querySelectorAll('section')) e.hidden = false;
   shapes(l);
   maps.show(result);
   step();
   editor();
   snippet();
-  const ms = Object.fromEntries([...head('Server-Timing').matchAll(/(\w+);dur=([\d.]+)/g)].map(m => [m[1], (+m[2]).toFixed(2)]));
+  const ms = Object.fromEntries([...head('Server-Timing').matchAll(/(\w+);dur=([\d.]+)/g)].map(m => [m[1], +(+m[2]).toPrecision(3)]));
   say(`${K} map${K > 1 ? 's' : ''} of ${OW}×${OH}: convolved in ${ms.convolve} ms (waited ${ms.queue}, decoded in ${ms.decode}).`);
   document.body.dataset.shown = sequence; // for tests
 }
@@ -214,15 +219,16 @@ function shapes(l) {
   $('formula').textContent = `(W − F + 2P) / S + 1 = ${across}${across === down ? '' : ` across, ${down} down`}${lost && `. No window reaches the last ${lost} of the padded input.`}`;
   const box = (id, a, b, dims, ...why) => el('div', { className: id }, el('b', {}, a, el('sub', { textContent: b })), el('span', { textContent: dims }), ...why.map(t => el('small', { textContent: t })));
   $('product').replaceChildren(
-    box('c', 'W', 'row', `${K} × ${R}`, `${K} filter${K > 1 ? 's' : ''}${groups > 1 ? `, in ${groups} groups with ${R} rows of X_col each` : ''}`, `${Cg}·${Fh}·${Fw} = ${R} weights in each`), '·',
-    box('b', 'X', 'col', `${rows} × ${cols}`, `${C}·${Fh}·${Fw} = ${rows} pixels under a window`, `${OW}·${OH} = ${cols} windows`), '=',
-    box('d', 'Maps', '', `${K} × ${cols}`, `${OH}×${OW}×${K}: a map for each filter`, `${(2 * l.macs / 1e6).toFixed(1)} MFLOP`));
+    box('c', 'W', 'row', `${K} × ${R}`, `rows: ${K} filter${K > 1 ? 's' : ''}`, `columns: ${Cg}·${Fh}·${Fw} = ${R} weights in each`, groups > 1 ? `${groups} groups: each meets ${R} rows of X_col` : ''), '·',
+    box('b', 'X', 'col', `${rows} × ${cols}`, `rows: ${C}·${Fh}·${Fw} = ${rows} pixels under a window`, `columns: ${OH}·${OW} = ${cols} windows`), '=',
+    box('d', 'Maps', '', `${K} × ${cols}`, `${OH}×${OW}×${K}: each row is a map`, `${+(2e-6 * l.macs).toPrecision(4)} MFLOP`));
   const known = result && ['macs', 'rows', 'cols'].every(k => result.l[k] === l[k]) && result.used;
-  const items = [['Input', b.input], ['X_col', b.x_col, `×${(b.x_col / b.input).toFixed(1)} the input`], ['W_row', b.weights], ['Maps', b.output], ...(known ? [['Used here', known, 'instead of X_col']] : [])];
-  const max = Math.max(...items.map(i => i[1]));
-  $('cost').replaceChildren(...items.flatMap(([name, value, note]) => [el('dt', { textContent: name }), el('dd', {}, el('meter', { max, value, 'aria-label': `Memory: ${name}` })), el('dd', { textContent: bytes(value) + (note ? ` (${note})` : '') })]));
-  $('verdict').textContent = `im2col copies a pixel into up to ${Math.ceil(Fh / S) * Math.ceil(Fw / S)} columns: that costs ${bytes(b.x_col)}.`
-    + (known ? ` This daemon never builds X_col whole: it worked in ${bytes(known)}.` : '');
+  const bar = part => { const e = el('div'); e.style.width = `${100 * part}%`; return e; };
+  const items = [['a', 'Input', b.input], ['b', 'X_col', b.x_col, `×${(b.x_col / b.input).toFixed(1)} the input`], ['c', 'W_row', b.weights], ['d', 'Maps', b.output], ...(known ? [['hot', 'Used here', known, 'instead of X_col']] : [])];
+  const max = Math.max(...items.map(i => i[2]));
+  $('cost').replaceChildren(...items.flatMap(([className, name, value, note]) => [el('dt', { textContent: name }), el('dd', { className }, bar(value / max)), el('dd', { textContent: bytes(value) + (note ? ` (${note})` : '') })]));
+  $('verdict').textContent = `im2col copies a pixel into up to ${Math.ceil(Fh / S) * Math.ceil(Fw / S)} columns: ${bytes(b.x_col)} of X_col.`
+    + (known ? ` This daemon did without: its engine “${result.way}” ${WAYS[result.way]}, in ${bytes(known)}.` : '');
 }
 
 const HUES = ['red', 'green', 'blue'];
@@ -242,7 +248,7 @@ let cells = [], channel = 0;
 function editor() {
   const own = ownFilters(), [K, Cb, Fh, Fw] = own.shape, k = state.k % K, n = Fh * Fw;
   channel = Math.min(channel, Cb - 1);
-  const from = (k * Cb + channel) * n, text = i => +own.data[from + i].toPrecision(3);
+  const from = (k * Cb + channel) * n, text = i => { const x = own.data[from + i]; return +x.toPrecision(Math.abs(x) < .1 ? 2 : 3); };
   if (cells.key === own.shape + ' ' + from) return cells.forEach((e, i) => { if (e !== document.activeElement) e.value = text(i); });
   cells = Array.from({ length: n }, (_, i) => {
     const e = el('input', { type: 'number', step: 'any', value: text(i), 'aria-label': `row ${Math.floor(i / Fw) + 1}, column ${i % Fw + 1}` });
@@ -266,7 +272,7 @@ function light(i) {
   cells.forEach((e, j) => e.classList.toggle('hot', i >= 0 && i % cells.length === j));
 }
 
-// Own filters meet the channels as the bank did before; what was folded in is not folded again.
+// Own filters meet the channels as the bank did; what was folded in is not folded again.
 function useCustom(custom) {
   if (state.weights !== 'custom' && state.depth === 'auto' && custom.flat) state.depth = bank().depth ?? 'auto';
   if (!custom.flat) Object.assign(state, { flip: false, normalize: false });
@@ -334,7 +340,7 @@ function picked(k = state.k, cell = state.cell) {
 const step = () => stepper.show(result, maps.first, maps.view(state.k));
 
 function restore() { // the address: first load, Back, a link
-  Object.assign(state, readLink(location.hash, ids, generators));
+  Object.assign(state, location.hash ? readLink(location.hash, ids, generators) : { ...defaults(), ...TRY.textbook });
   sync();
   edit();
 }
@@ -471,7 +477,7 @@ async function get(path) {
 function fill({ filters, generators: made }, list) {
   for (const g of made) generators[g.id] = g.parameters;
   for (const f of [...filters, ...made]) {
-    banks[f.id] ??= { flat: f.id !== 'random' && (f.shape?.[1] ?? 1) === 1, depth: f.kind === 'smoothing' ? 'depthwise' : 'luma', ...f, ...(f.default && { depth: f.default.depth }) };
+    banks[f.id] ??= { flat: f.id !== 'random' && (f.shape?.[1] ?? 1) === 1, depth: f.kind === 'smoothing' ? 'depthwise' : 'luma', ...f };
     const group = $(generators[f.id] ? 'made' : f.kind);
     if (!ids.weights.includes(f.id) || f.id === 'random') group.append(new Option(f.shape?.[0] > 1 ? `${f.id} (${f.shape[0]})` : f.id, f.id));
     ids.weights.push(f.id);

@@ -12,7 +12,7 @@ function resolve(x) {
 
 // A schema in a few words: type, words, limits, default.
 function words(schema) {
-  const s = resolve(schema) ?? {}, n = x => x.toLocaleString('en-US').replaceAll(',', ' ');
+  const s = resolve(schema) ?? {}, n = x => Math.abs(x) < 1e15 ? x.toLocaleString('en-US').replaceAll(',', ' ') : String(x);
   if (s.oneOf || s.anyOf) return (s.oneOf ?? s.anyOf).map(words).join(', or ');
   const type = s.const !== undefined ? JSON.stringify(s.const) : s.enum ? s.enum.join(', ')
     : s.type === 'array' ? `list${s.minItems && s.minItems === s.maxItems ? ` of ${s.minItems}` : ''}: ${words(s.items)}`

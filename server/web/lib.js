@@ -1,7 +1,6 @@
-// All that needs no document: geometry, im2col's indices, the daemon's arithmetic, colours, files,
-// links, requests. node --test runs this file as it is.
+// All that needs no document: node --test runs it as it is.
 
-// What /plan answers, in the browser; or error: the field to change and why.
+// What /plan answers; or error: the field to change and why.
 export function plan(l) {
   const { C, H, W, K, Fh, Fw, S, D, groups, mode } = l;
   const reachH = D * (Fh - 1) + 1, reachW = D * (Fw - 1) + 1;
@@ -13,7 +12,7 @@ export function plan(l) {
   };
   const [top, bottom] = side(H, reachH), [left, right] = side(W, reachW);
   const high = H + top + bottom - reachH, wide = W + left + right - reachW;
-  if (groups % 1) return wrong('weights', `These filters are not for ${C} channels.`);
+  if (groups % 1 || l.own && K % groups) return wrong('weights', `These filters are not for ${C} channels.`);
   if (C % groups || K % groups) return wrong('groups', `${groups} groups must divide ${C} channels and ${K} filters.`);
   if (high < 0 || wide < 0) return wrong('padding', `The filter covers ${reachH}×${reachW} pixels, the padded image has only `
     + `${H + top + bottom}×${W + left + right}. Raise the padding to ${Math.ceil(Math.max(reachH - H, reachW - W) / 2)}, or make filter or dilation smaller.`);
@@ -38,7 +37,7 @@ export function meet({ shape: [K, Cb, Fh, Fw], flat, depth: usual }, depth, C) {
   return (depth === 'auto' ? usual : depth) === 'depthwise' ? { K: K * C, Fh, Fw, groups: C } : { K, Fh, Fw, groups: 1 };
 }
 
-// Several 2-D kernels [K][cells] as the 4-D weights that meet() promises.
+// 2-D kernels [K][cells] as the 4-D weights that meet() promises.
 export function spreadKernels(kernels, cells, depth, C) {
   const K = kernels.length / cells, each = depth === 'depthwise', out = new Float32Array(kernels.length * C);
   const share = c => depth !== 'luma' ? 1 : C < 3 ? 1 / C : [.299, .587, .114, 0][c];
@@ -55,7 +54,7 @@ export function source(mode, i, n) {
   return { reflect: i < 0 ? -i : 2 * (n - 1) - i, replicate: i < 0 ? 0 : n - 1, circular: i < 0 ? i + n : i - n }[mode] ?? -1;
 }
 
-// Where X_col[r][col] comes from: channel, pixel (-1: padding), place in the padded picture.
+// Where X_col[r][col] comes from: channel, pixel (-1: padding), padded pixel.
 export function place(l, r, col) {
   const tap = r % (l.Fh * l.Fw), py = Math.floor(col / l.OW) * l.S + Math.floor(tap / l.Fw) * l.D, px = col % l.OW * l.S + tap % l.Fw * l.D;
   return { c: Math.floor(r / (l.Fh * l.Fw)), py, px, y: source(l.mode, py - l.pads[0], l.H), x: source(l.mode, px - l.pads[1], l.W) };
@@ -74,7 +73,7 @@ export function copies(l, c, y, x) {
   return axis(l.Fh, l.OH, l.pads[0], l.H, y).flatMap(([i, oy]) => wide.map(([j, ox]) => [(c * l.Fh + i) * l.Fw + j, oy * l.OW + ox]));
 }
 
-// The output whose window has its middle nearest to a place in the padded picture.
+// The output whose window's middle is nearest to a padded pixel.
 export function windowAt(l, py, px) {
   const at = (p, reach, n) => clamp(Math.round((p - (reach - 1) / 2) / l.S), n);
   return at(py, l.reachH, l.OH) * l.OW + at(px, l.reachW, l.OW);
@@ -83,8 +82,8 @@ export const clamp = (x, n) => Math.max(0, Math.min(n - 1, x));
 
 const f64 = new Float64Array(1), u32 = new Uint32Array(f64.buffer);
 
-// float32 a * b + c, rounded once: the product is exact in a double, the sum is rounded to odd
-// there (e is what it lost), so that rounding it again cannot go wrong.
+// float32 a * b + c, rounded once: a double holds the product; the sum, which lost e, is rounded to
+// odd, so that rounding it again cannot go wrong.
 export function fmaf(a, b, c) {
   const p = a * b, s = p + c, t = s - p, e = (p - (s - t)) + (c - t);
   if (!e || !Number.isFinite(s)) return Math.fround(s);
@@ -103,20 +102,19 @@ const ACT = {
 export const ACTIVATIONS = Object.keys(ACT);
 export const activate = (name, x) => Math.fround(ACT[name](x));
 
-// One output as the daemon makes it; size bounds the rounding of any other way.
+// One output as the daemon makes it; size bounds any other way's rounding.
 export function dot(x, w, bias) {
   let sum = Math.fround(bias), size = Math.abs(bias);
   x.forEach((u, r) => { sum = fmaf(u, w[r], sum); size += Math.abs(u * w[r]); });
   return { sum: sum + 0, size };
 }
 
-// '=' bit for bit, '~' within rounding, ''.
 export function equal(ours, theirs, size, n) {
   if (ours === theirs || (ours !== ours && theirs !== theirs)) return '=';
   return Math.abs(ours - theirs) <= (size + Math.abs(ours)) * (n + 8) * 2 ** -23 ? '~' : '';
 }
 
-// The least and most that a filter can answer to pixels of 0 to hi.
+// What a filter can answer to pixels of 0 to hi.
 export function possible(w, bias, act, hi) {
   let a = bias, b = bias;
   for (const x of w) x < 0 ? a += x * hi : b += x * hi;
@@ -137,7 +135,7 @@ export function stats(v, from = 0, to = v.length) {
   return n ? { lo, hi, mean: sum / n, bad: to - from - n } : { lo: 0, hi: 0, mean: 0, bad: to - from };
 }
 
-// The outputs whose windows touch no padding: [y0, y1, x0, x1].
+// The outputs that touch no padding: [y0, y1, x0, x1].
 export function inner(l) {
   const axis = (before, n, reach, o) => {
     const a = Math.ceil(before / l.S), b = Math.floor((n - reach + before) / l.S);
@@ -146,9 +144,9 @@ export function inner(l) {
   return [...axis(l.pads[0], l.H, l.reachH, l.OH), ...axis(l.pads[1], l.W, l.reachW, l.OW)];
 }
 
-// What 99 % of a map's inner cells lie between: a padded border must not wash out the rest.
+// What 99 % of these lie between: a padded border must not wash out the rest.
 export function spread(v, from, l) {
-  const [y0, y1, x0, x1] = inner(l), w = x1 - x0 + 1, n = w * (y1 - y0 + 1), take = Math.min(n, 4096);
+  const [y0, y1, x0, x1] = inner(l), w = x1 - x0 + 1, n = w * (y1 - y0 + 1), take = Math.min(n, 1024);
   const s = Float32Array.from({ length: take }, (_, i) => {
     const q = Math.floor(i * n / take);
     return v[from + (y0 + Math.floor(q / w)) * l.OW + x0 + q % w];
@@ -183,7 +181,6 @@ export function colour(x, [lo, hi], lut) {
   return lut[q <= 0 ? 0 : q >= 255 ? 255 : q | 0];
 }
 
-// A map into w2 x h2 colours: its cells, or evenly picked ones.
 export function paint(out, v, from, w, h, w2, h2, rng, lut) {
   for (let y = 0, i = 0; y < h2; y++) {
     const row = from + Math.floor((y + .5) * h / h2) * w;
@@ -191,7 +188,6 @@ export function paint(out, v, from, w, h, w2, h2, rng, lut) {
   }
 }
 
-// Shape and numbers of an npy file. Throws a sentence.
 export function npyRead(file) {
   const view = new DataView(file), start = view.byteLength > 10 && 10 + view.getUint16(8, true);
   const head = new TextDecoder('latin1').decode(new Uint8Array(file).subarray(0, start));
@@ -204,7 +200,6 @@ export function npyRead(file) {
   return { shape, data: Float32Array.from({ length: n }, (_, i) => Number(view['get' + get](start + i * kind[3], kind[1] !== '>'))) };
 }
 
-// Pasted rows of numbers. Throws a sentence.
 export function matrixRead(text) {
   const rows = text.split(/\n|;|\]\s*,/).map(line => line.replace(/[[\](){}]/g, ' ').split(/[\s,]+/).filter(Boolean).map(Number)).filter(r => r.length);
   const n = rows[0]?.length;
@@ -217,7 +212,7 @@ export const fmt = x => Number.isFinite(x)
   ? (Math.abs(x) >= 1e6 || (x && Math.abs(x) < 1e-3) ? x.toExponential(2) : +x.toFixed(Math.abs(x) < 100 ? 4 : 2)).toString().replace('-', '−') : String(x);
 export const bytes = n => n < 1024 ? `${n} B` : n < 2 ** 20 ? `${(n / 1024).toFixed(1)} KiB` : `${(n / 2 ** 20).toFixed(1)} MiB`;
 
-// What the form and a link may hold: words, the preset first; [least, most, preset]; true: a box.
+// What a form and a link may hold: words, the preset first; [least, most, preset]; true: a box.
 export const FIELDS = {
   sample: ['cat'], size: [1, 1024, 227], weights: ['learned96'], depth: ['auto', 'full', 'depthwise', 'luma'], flip: true, normalize: true,
   out_channels: [1, 512, 8], kernel_size: [1, 63, 3], stride: [1, 64, 4], pad: ['pixels', 'valid', 'same', 'same_lower'], padding: [0, 256, 0],
@@ -229,7 +224,6 @@ const isNumber = f => typeof f[0] === 'number';
 export const preset = key => FIELDS[key] === true ? false : FIELDS[key][isNumber(FIELDS[key]) ? 2 : 0];
 export const defaults = () => ({ ...Object.fromEntries(Object.keys(FIELDS).map(k => [k, preset(k)])), gen: {}, custom: null });
 
-// A text as the field's value; undefined where it could not hold it.
 export function parse(key, text, ids = {}) {
   const f = FIELDS[key], n = Number(text);
   if (f === true) return text === '1' || undefined;
@@ -266,7 +260,6 @@ function readFilters(text) {
   return fits && data.every(Number.isFinite) ? { shape, data, flat: !!m[1] } : null;
 }
 
-// The parameters that make the weights; own: the reader's filters.
 export function weightsOf(s, flat, generators, own) {
   const p = {};
   if (own) {

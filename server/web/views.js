@@ -1,5 +1,4 @@
-// The views on a reply. Maps: all of them small, one large. Stepper: one output as window, column of
-// X_col, row of W_row, cell, dot product.
+// The views on a reply: its maps, and one output step by step.
 import { LUT, activate, bright, clamp, colour, copies, css, dot, equal, fmt, paint, place, possible, range, source, spread, stats, windowAt, xcol } from './lib.js';
 
 export const $ = id => document.getElementById(id);
@@ -22,13 +21,13 @@ export async function copyText(node) {
 }
 
 export function themeButton(changed = () => {}) {
-  const root = document.documentElement.dataset, media = matchMedia('(prefers-color-scheme: dark)');
-  const dark = () => (root.theme ?? (media.matches ? 'dark' : '')) === 'dark';
+  const { style } = document.documentElement, media = matchMedia('(prefers-color-scheme: dark)');
+  const dark = () => style.colorScheme ? style.colorScheme === 'dark' : media.matches;
   const show = () => { $('theme').setAttribute('aria-pressed', dark()); changed(); };
-  try { if (localStorage.theme) root.theme = localStorage.theme; } catch { /* storage is off */ }
+  try { style.colorScheme = localStorage.theme ?? ''; } catch { /* storage is off */ }
   $('theme').onclick = () => {
-    root.theme = dark() ? 'light' : 'dark';
-    try { localStorage.theme = root.theme; } catch { /* storage is off */ }
+    style.colorScheme = dark() ? 'light' : 'dark';
+    try { localStorage.theme = style.colorScheme; } catch { /* storage is off */ }
     show();
   };
   media.onchange = show;
@@ -41,7 +40,6 @@ const label = (id, text) => $(id).setAttribute('aria-label', text);
 const on = (id, type, f) => $(id).addEventListener(type, f);
 const ink = id => getComputedStyle($('ink-' + id)).color;
 
-// The canvas in w x h pixels; its context.
 function sized(canvas, w, h) {
   canvas.width = w;
   canvas.height = h;
@@ -50,16 +48,17 @@ function sized(canvas, w, h) {
   return g;
 }
 
-// A picture of w x h colours that drawImage can scale; fill gets its words.
-function sheet(w, h, fill) {
-  const c = new OffscreenCanvas(w, h), img = new ImageData(w, h);
+function filled(c, fill) {
+  const img = new ImageData(c.width, c.height);
   fill(new Uint32Array(img.data.buffer));
   c.getContext('2d').putImageData(img, 0, 0);
   return c;
 }
+const sheet = (w, h, fill) => filled(new OffscreenCanvas(w, h), fill); // that drawImage can scale
 
 function frame(g, x, y, w, h, colour = '#fff', width = 2) {
-  for (const [style, wide] of [['#000', 2], [colour, 1]]) { // shows on any colour
+  const rim = colour === '#fff' ? '#000' : getComputedStyle(document.body).backgroundColor;
+  for (const [style, wide] of [[rim, 2], [colour, 1]]) { // shows on any colour
     g.lineWidth = width * wide;
     g.strokeStyle = style;
     g.strokeRect(x, y, w, h);
@@ -78,7 +77,7 @@ function numbers(g, w, h, s, t, size, at) {
   }
 }
 
-// Where in the canvas' pixels an event happened, in cells of which it has w x h.
+// Which of w x h cells an event happened in.
 function cellAt(e, w, h) {
   const box = e.currentTarget.getBoundingClientRect();
   return [clamp(Math.floor((e.clientX - box.left) * w / box.width), w), clamp(Math.floor((e.clientY - box.top) * h / box.height), h)];
@@ -126,7 +125,7 @@ export class Maps {
     const { l, v } = this.r;
     [...$('maps').children].forEach((option, k) => {
       const c = option.firstChild, { own } = this.about(k);
-      c.getContext('2d').drawImage(sheet(c.width, c.height, px => paint(px, v, k * this.n, l.OW, l.OH, c.width, c.height, ...this.view(k))), 0, 0);
+      filled(c, px => paint(px, v, k * this.n, l.OW, l.OH, c.width, c.height, ...this.view(k)));
       option.setAttribute('aria-label', `Map ${k} ${this.r.name(k)}, ${fmt(own.lo)} to ${fmt(own.hi)}`);
     });
     this.large();
@@ -135,7 +134,9 @@ export class Maps {
   large() {
     const { l, w, v, name } = this.r, { k, other } = this.state, view = this.view(k);
     const whole = q => sheet(l.OW, l.OH, px => paint(px, v, q * this.n, l.OW, l.OH, l.OW, l.OH, ...view));
-    [...$('maps').children].forEach((o, q) => { o.setAttribute('aria-selected', q === k); o.tabIndex = q === k ? 0 : -1; });
+    const list = $('maps'), shown = list.children[k];
+    [...list.children].forEach((o, q) => { o.setAttribute('aria-selected', q === k); o.tabIndex = q === k ? 0 : -1; });
+    if (shown && Math.abs(shown.offsetTop - list.scrollTop - 150) > 150) list.scrollTop = shown.offsetTop - 150;
     this.first = whole(k);
     this.second = other >= 0 && whole(other);
     $('other').value = other;
@@ -150,14 +151,14 @@ export class Maps {
     this.cells();
   }
 
-  // The filter as a picture: blue, white, red; of three channels, the colours it looks for.
+  // Blue, white, red; of three channels, the colours it looks for; a 2-D kernel once.
   filter(w, { Cg, Fh, Fw }) {
-    const n = Fh * Fw, most = Math.max(...w.map(Math.abs)) || 1, tiles = Cg === 3 ? 1 : Math.min(Cg, 8), s = Math.max(1, Math.floor(160 / Fw / tiles));
+    const n = Fh * Fw, most = Math.max(...w.map(Math.abs)) || 1, rgb = Cg === 3 && !this.r.flat2d, tiles = rgb || this.r.flat2d ? 1 : Math.min(Cg, 8), s = Math.max(1, Math.floor(160 / Fw / tiles));
     const level = x => Math.round(127.5 + 127.5 * x / most);
     sized($('filter'), Fw * tiles * s, Fh * s).drawImage(sheet(Fw * tiles, Fh, px => {
       for (let t = 0; t < tiles; t++)
         for (let i = 0; i < n; i++)
-          px[(Math.floor(i / Fw) * tiles + t) * Fw + i % Fw] = Cg === 3
+          px[(Math.floor(i / Fw) * tiles + t) * Fw + i % Fw] = rgb
             ? (255 << 24 | level(w[2 * n + i]) << 16 | level(w[n + i]) << 8 | level(w[i])) >>> 0 : LUT.rdbu[level(w[t * n + i])];
     }), 0, 0, Fw * tiles * s, Fh * s);
   }
@@ -246,7 +247,7 @@ export class Maps {
   }
 }
 
-const FINE = 640; // most rows and columns of a picture or matrix that are drawn
+const FINE = 512, GUTTER = 36; // most rows and columns that are drawn; left of the strips
 
 export class Stepper {
   // picked(k, cell) when the reader moves; light(i) lights a cell of the filter, none for -1.
@@ -277,12 +278,12 @@ export class Stepper {
   get first() { return this.group * this.r.l.R; }
   grey(x) { return LUT.gray[clamp(Math.round(255 * x / this.white), 256)]; }
 
-  // What stays while one steps: pictures of the padded input, X_col and W_row.
+  // What stays while one steps.
   pictures() {
     const { l, input, w } = this.r, [top, left, bottom, right] = l.pads;
     this.pw = l.W + left + right;
     this.ph = l.H + top + bottom;
-    const { lo, hi } = stats(w), most = Math.max(-lo, hi) || 1;
+    const { lo, hi } = stats(w), most = Math.min(Math.max(-lo, hi), 3 * Math.sqrt(w.reduce((sum, x) => sum + x * x, 0) / w.length)) || 1;
     this.range = [-most, most];
     const matrix = (rows, columns, look) => {
       const tall = Math.min(rows, FINE), wide = Math.min(columns, FINE);
@@ -293,7 +294,7 @@ export class Stepper {
     this.rows = matrix(l.K, l.R, (k, r) => colour(w[k * l.R + r], this.range, LUT.rdbu));
   }
 
-  // The channels (three at most) at a place of the padded input; null in zero padding.
+  // Up to three channels of a padded pixel; null in zero padding.
   pixelOf(px, py) {
     const { l, input } = this.r, y = source(l.mode, py - l.pads[0], l.H), x = source(l.mode, px - l.pads[1], l.W);
     return y < 0 || x < 0 ? null : Array.from({ length: Math.min(3, l.C) }, (_, c) => input[(c * l.H + y) * l.W + x]);
@@ -329,7 +330,7 @@ export class Stepper {
     this.light(this.hot);
   }
 
-  // The canvas as wide as it is shown, as high as h cells need: its context and a cell's size.
+  // The canvas as wide as it is shown: its context and a cell's size.
   fit(id, w, h, most) {
     const wide = Math.round($(id).parentElement.clientWidth * dpr()), s = wide / w, t = Math.min(most ?? s, wide * 1.25 / h), g = sized($(id), wide, Math.ceil(h * t));
     g.imageSmoothingEnabled = s < 1;
@@ -370,7 +371,6 @@ export class Stepper {
     this.name('b', 'X_col', `[${l.rows} × ${l.cols}], column ${this.state.cell}`);
   }
 
-  // Some columns of X_col around the chosen one, with their numbers.
   drawClose() {
     const { l, input } = this.r, { cell } = this.state, wide = $('b').parentElement.clientWidth, h = Math.max(14, Math.min(34, wide / l.rows));
     this.seen = Math.min(l.cols, Math.max(4, Math.floor(wide / 34)));
@@ -407,15 +407,18 @@ export class Stepper {
   }
 
   drawDot() {
-    const { x, w } = this, n = x.length, wide = $('dot').parentElement.clientWidth, s = this.strip = Math.min(84, wide / n), g = sized($('dot'), wide * dpr(), 78 * dpr());
+    const { x, w } = this, n = x.length, wide = $('dot').parentElement.clientWidth, s = this.strip = Math.min(84, (wide - GUTTER) / n), g = sized($('dot'), wide * dpr(), 78 * dpr());
     const p = x.map((u, r) => u * w[r]), most = Math.max(...p.map(Math.abs)) || 1;
     g.scale(dpr(), dpr());
+    g.font = 'bold 13px ui-monospace, monospace';
+    ['x', 'w', 'x·w'].forEach((t, row) => { g.fillStyle = this.ink['bcd'[row]]; g.fillText(t, 2, row * 26 + 17); });
+    g.translate(GUTTER, 0);
     const look = [u => this.grey(u), u => colour(u, this.range, LUT.rdbu), u => colour(u, [-most, most], LUT.rdbu)];
     [x, w, p].forEach((of, row) => of.forEach((u, r) => {
       g.fillStyle = css(look[row](u));
       g.fillRect(r * s, row * 26, s + .5, 24);
     }));
-    if (s >= 30) numbers(g, n, 3, s, 26, 10.5, (r, row) => [[[x, w, p][row][r]], look[row]([x, w, p][row][r])]);
+    if (s >= 26) numbers(g, n, 3, s, 26, 10.5, (r, row) => [[[x, w, p][row][r]], look[row]([x, w, p][row][r])]);
     if (this.hot >= 0) frame(g, this.hot * s, 1, Math.max(s, 3), 74, this.ink.hot);
   }
 
@@ -423,9 +426,9 @@ export class Stepper {
     const { l, bias } = this.r, { x, w, hot } = this, { sum, size } = dot(x, w, bias), got = activate(l.act, sum), same = equal(got, this.says, size, l.R);
     const order = [...x.keys()].filter(r => x[r] * w[r]).sort((a, b) => Math.abs(x[b] * w[b]) - Math.abs(x[a] * w[a])), few = order.length <= 9;
     const terms = (few ? order.sort((a, b) => a - b) : order.slice(0, 5)).map(r => `${fmt(x[r])}×${fmt(w[r])}`), rest = l.R - terms.length;
-    $('eq').textContent = `Σ x·w = ${[...terms, rest && `${rest} ${few ? 'zeros' : 'smaller ones'}`].filter(Boolean).join(' + ')} = ${fmt(Math.fround(sum - bias))}`
+    $('eq').replaceChildren(`Σ x·w = ${[...terms, rest && `${rest} ${few ? 'zeros' : 'smaller ones'}`].filter(Boolean).join(' + ')} = ${fmt(Math.fround(sum - bias))}`
       + (bias ? ` + bias ${fmt(bias)} = ${fmt(sum)}` : '') + (l.act === 'none' ? '' : `; ${l.act} → ${fmt(got)}`)
-      + `; the server says ${fmt(this.says)} ${{ '=': '✓ equal, bit for bit', '~': '✓ equal within float32 rounding', '': '✗ DIFFERENT' }[same]}`;
+      + `; the server says ${fmt(this.says)} `, el('b', { textContent: { '=': '✓ equal, bit for bit', '~': '✓ equal within float32 rounding', '': '✗ DIFFERENT' }[same] }));
     $('eq').dataset.equal = same;
     label('dot', `${l.R} products. ${$('eq').textContent}`);
     const where = ({ c, y, x }) => y < 0 || x < 0 ? 'padding' : `channel ${c}, row ${y}, column ${x}`, tap = hot % (l.Fh * l.Fw);
@@ -448,7 +451,7 @@ export class Stepper {
     when('a', 'pointermove', e => this.hover(...cellAt(e, this.pw, this.ph)));
     when('b', 'pointermove', (e, l) => this.point(cellAt(e, this.seen, l.rows)[1] - this.first));
     when('c', 'pointermove', (e, l) => this.point(cellAt(e, l.R, l.K)[0]));
-    when('dot', 'pointermove', e => this.point(Math.floor(e.offsetX / this.strip)));
+    when('dot', 'pointermove', e => this.point(Math.floor((e.offsetX - GUTTER) / this.strip)));
     for (const id of ['a', 'b', 'c', 'dot']) when(id, 'pointerleave', () => this.point(-1));
     for (const id of ['a', 'b', 'c', 'd', 'dot']) when(id, 'keydown', (e, l) => {
       const [x, y] = ARROWS[e.key] ?? [], { cell, k } = this.state;
@@ -461,7 +464,7 @@ export class Stepper {
     });
   }
 
-  // A pixel of the padded input: the row of X_col it stands in, when it is in the window.
+  // A padded pixel: the row of X_col that it is in the window.
   hover(px, py) {
     const { l } = this.r, i = (py - this.oy * l.S) / l.D, j = (px - this.ox * l.S) / l.D, inside = [i, j].every(Number.isInteger) && i >= 0 && j >= 0 && i < l.Fh && j < l.Fw;
     this.point(inside ? i * l.Fw + j : -1, { c: this.group * l.Cg, y: source(l.mode, py - l.pads[0], l.H), x: source(l.mode, px - l.pads[1], l.W) });

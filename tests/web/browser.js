@@ -9,6 +9,9 @@ const BROWSER = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP lan.test 127.0.0.1'];
 
+// For one condition to come true: a machine may be busy, and web.sh ends what hangs.
+const PATIENCE = 60000;
+
 // The daemon with these options; url ends in a slash. stop() waits till it has ended.
 export async function daemon(...options) {
   const listen = options.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
@@ -36,6 +39,9 @@ export async function open(url, options = {}) {
   page.on('pageerror', e => heard.push(`error: ${e.stack}`));
   page.on('request', r => { if (!/^blob:/.test(r.url()) && new URL(r.url()).origin !== base) heard.push(`foreign: ${r.url()}`); });
   await page.addInitScript(() => document.addEventListener('securitypolicyviolation', e => console.log('policy:', e.violatedDirective, e.blockedURI)));
+  await page.addInitScript(() => new MutationObserver(() => { globalThis.firstResult ??= document.body?.dataset.shown && performance.now(); })
+    .observe(document, { attributes: true, subtree: true, attributeFilter: ['data-shown'] }));
+  page.setDefaultTimeout(PATIENCE);
   await page.goto(url);
   return Object.assign(page, { heard });
 }
@@ -54,6 +60,17 @@ export async function go(page, hash) {
   }), hash);
   await settle(page);
 }
+
+// A door that is shut until it is opened: what waits for it waits for no clock.
+export function door() {
+  let open;
+  const opened = new Promise(done => { open = done; });
+  return { opened, open };
+}
+
+// Waits till the page says this: status, problem or whatever has this id.
+export const says = (page, id, pattern) =>
+  page.waitForFunction(([i, p]) => new RegExp(p).test(document.getElementById(i).textContent), [id, pattern.source]);
 
 export const text = (page, id) => page.textContent('#' + id);
 
