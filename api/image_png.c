@@ -173,45 +173,69 @@ static struct pass pass_of(const struct png *png, int index)
     return pass;
 }
 
-static uint8_t paeth(int a, int b, int c)
+/* The neighbour that is nearest to left + up - corner. Selections, not branches: nobody can guess. */
+static inline int paeth(int left, int up, int corner)
 {
-    int pa = abs(b - c), pb = abs(a - c), pc = abs(a + b - 2 * c);
+    int by_left = abs(up - corner), by_up = abs(left - corner);
+    int by_corner = abs(left + up - 2 * corner), nearest = left;
 
-    return (uint8_t)(pa <= pb && pa <= pc ? a : pb <= pc ? b : c);
+    nearest = by_up < by_left ? up : nearest;
+    by_left = by_up < by_left ? by_up : by_left;
+    return by_corner < by_left ? corner : nearest;
 }
 
+/* The filters that look to the left: each channel's neighbours stay in registers. */
+static inline __attribute__((always_inline)) void
+unfilter_left(int filter, uint8_t *row, const uint8_t *above, size_t size, size_t gap)
+{
+    int left[8] = { 0 }, corner[8] = { 0 };
+
+    for (size_t i = 0; i + gap <= size; i += gap)
+#pragma GCC unroll 8
+        for (size_t c = 0; c < gap; c++) {
+            int up = above[i + c], guess = left[c];
+
+            if (filter == 3)
+                guess = (left[c] + up) / 2;
+            if (filter == 4)
+                guess = paeth(left[c], up, corner[c]);
+            row[i + c] = (uint8_t)(row[i + c] + guess);
+            left[c] = row[i + c];
+            corner[c] = up;
+        }
+}
+
+#define UNFILTER_LEFT(filter)                                                                      \
+    gap == 1   ? unfilter_left(filter, row, above, size, 1)                                        \
+    : gap == 2 ? unfilter_left(filter, row, above, size, 2)                                        \
+    : gap == 3 ? unfilter_left(filter, row, above, size, 3)                                        \
+    : gap == 4 ? unfilter_left(filter, row, above, size, 4)                                        \
+               : unfilter_left(filter, row, above, size, gap)
+
 /* row: [size] bytes as filtered, made whole in place; above: the row above, or zeros. gap: bytes
- * of a whole pixel, the distance to its left neighbour. */
+ * of a whole pixel (1..8), the distance to its left neighbour; size is a multiple of it. */
 static bool unfilter(int filter, uint8_t *row, const uint8_t *above, size_t size, size_t gap)
 {
-    size_t i = 0, first = gap < size ? gap : size;
-
     switch (filter) {
     case 0:
-        return true;
+        break;
     case 1:
-        for (i = gap; i < size; i++)
-            row[i] = (uint8_t)(row[i] + row[i - gap]);
-        return true;
+        UNFILTER_LEFT(1);
+        break;
     case 2:
-        for (; i < size; i++)
+        for (size_t i = 0; i < size; i++)
             row[i] = (uint8_t)(row[i] + above[i]);
-        return true;
+        break;
     case 3:
-        for (; i < first; i++)
-            row[i] = (uint8_t)(row[i] + above[i] / 2);
-        for (; i < size; i++)
-            row[i] = (uint8_t)(row[i] + (row[i - gap] + above[i]) / 2);
-        return true;
+        UNFILTER_LEFT(3);
+        break;
     case 4:
-        for (; i < first; i++)
-            row[i] = (uint8_t)(row[i] + above[i]);
-        for (; i < size; i++)
-            row[i] = (uint8_t)(row[i] + paeth(row[i - gap], above[i], above[i - gap]));
-        return true;
+        UNFILTER_LEFT(4);
+        break;
     default:
         return false;
     }
+    return true;
 }
 
 static unsigned sample(const struct png *png, const uint8_t *row, size_t i)
