@@ -20,7 +20,9 @@ FLAGS.fuzz    := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover \
 # GCC's fake stack (detect_stack_use_after_return) misaligns locals that are vectors of 64 bytes.
 %_avx512.o %/avx512.o: FLAGS.asan += --param asan-use-after-return=0
 
-HARDEN.release := -D_FORTIFY_SOURCE=3 -fstack-clash-protection -fcf-protection
+# What only x86-64 has is named where the compiler is for it, so that ARM builds, too.
+X86 := $(filter x86_64-%,$(shell $(CC) -dumpmachine))
+HARDEN.release := -D_FORTIFY_SOURCE=3 -fstack-clash-protection $(if $(X86),-fcf-protection)
 CFLAGS   += -std=gnu17 $(FLAGS.$(MODE)) $(HARDEN.$(MODE)) -fstack-protector-strong -fPIE
 CFLAGS   += -fno-math-errno -ffp-contract=off
 CFLAGS   += -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
@@ -136,13 +138,15 @@ KERNELS.release := -O3
 KERNELS.fuzz    := -fno-sanitize=all \
                    -fno-sanitize-coverage=trace-pc-guard,inline-8bit-counters,trace-cmp,pc-table
 $(BUILD)/core/kernels/%.o: CFLAGS += $(KERNELS.$(MODE))
-$(BUILD)/core/kernels/avx512.o: CFLAGS += -mavx512f
-$(BUILD)/core/kernels/avx2.o: CFLAGS += -mavx2 -mfma
 # Loops over pixels and numbers that the compiler turns into vectors at -O3 only.
 $(patsubst %,$(BUILD)/api/%.o,png huffman encode_png encode_data floats_avx512): CFLAGS += -O3
+ifneq ($(X86),)
+$(BUILD)/core/kernels/avx512.o: CFLAGS += -mavx512f
+$(BUILD)/core/kernels/avx2.o: CFLAGS += -mavx2 -mfma
 $(BUILD)/api/base64_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vbmi
 $(BUILD)/api/floats_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl \
                                        -mavx512vbmi -mavx512vbmi2 -mpopcnt
+endif
 
 # Embedded files, which the compiler does not see as included.
 $(BUILD)/core/filters.o: core/learned96.i8

@@ -196,8 +196,10 @@ static bool make_room(struct peer *peer, size_t more, struct error *err)
                    : fail(err, ERR_TOO_LARGE, "",
                           "the body is over the memory for one request (--memory)");
     memset(body, 0, BODY_SLACK);
-    if (have)
+    if (have) {
         memcpy(body + BODY_SLACK, peer->body, have);
+        arena_keep(peer->exchange.arena, body); /* the old one goes */
+    }
     peer->body = body + BODY_SLACK;
     peer->room = room;
     peer->exchange.in.body.data = peer->body;
