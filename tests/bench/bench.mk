@@ -1,5 +1,5 @@
 # Measurements and the long proofs, with the rivals that only they link. Part of the Makefile.
-DEPS.codecs := $(DEPS.build) g++ libspng-dev
+DEPS.codecs := $(DEPS.build) g++ libpng-dev libspng-dev
 
 .PHONY: bench bench-codecs bench-http exhaustive
 bench: installed-build ## layers against oneDNN and im2col; LAYERS=file.csv, JSON=1
@@ -14,9 +14,10 @@ bench-http: installed-build ## the textbook layer over HTTP; JSON=1, SECONDS=1, 
 	@$(BUILDING) $(BUILD)/bench_http all
 	@$(if $(RIVAL),RIVAL="$$(tests/bench/rival_node.sh)") $(BUILD)/bench_http $(BUILD)/convolved
 
-exhaustive: installed-codecs ## all 2^32 floats as text and back (minutes); STEP=1000 a sample
-	@$(BUILDING) $(BUILD)/exhaustive
+exhaustive: installed-codecs ## all 2^32 floats as text, all small PNGs (minutes); STEP=1000 a sample
+	@$(BUILDING) $(BUILD)/exhaustive $(BUILD)/exhaustive_pngs
 	@$(BUILD)/exhaustive $(STEP)
+	@$(BUILD)/exhaustive_pngs $(STEP)
 
 # oneDNN is a rival where it is installed (libdnnl-dev), never a part of the daemon.
 $(BUILD)/bench_conv: $(filter-out %_codecs.o %_http.o,$(call objects,tests/bench/*.c)) $(CORE)
@@ -29,4 +30,5 @@ $(BUILD)/tests/bench/%.o: CFLAGS += -O3
 
 $(BUILD)/exhaustive: tests/exhaustive/floats.cpp $(API) $(CORE)
 	$(call say,LD) $(CXX) -std=c++17 -O2 -Wall -Wextra -I. $(LDFLAGS) -o $@ $^ $(LIBS.api) $(LIBS.core)
-
+$(BUILD)/exhaustive_pngs: $(BUILD)/tests/exhaustive/pngs.o $(API) $(CORE)
+	$(LINK) -lpng -lspng $(LIBS.api) $(LIBS.core)

@@ -4,6 +4,7 @@
 #include "api/huffman.h"
 #include "api/image.h"
 #include "api/png.h"
+#include "tests/paint.h"
 #include "tests/testing.h"
 
 #include <libdeflate.h>
@@ -16,8 +17,7 @@ static uint64_t random_state = 1;
 
 static uint32_t random_bits(void)
 {
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(random_state >> 32);
+    return paint_bits(&random_state);
 }
 
 static void take(png_structp reader, png_bytep out, size_t size)
@@ -67,7 +67,7 @@ static size_t pixel_bytes(const struct png *png)
     return (size_t)(png->width * png->height) * (size_t)(png->channels * png->depth / 8);
 }
 
-/* By libpng, and by stb_image behind its gate. */
+/* By libpng, and by the decoder of uploads. */
 static void assert_comes_back(const struct png *png, struct bytes file, struct arena *arena)
 {
     const struct limits limits = { .pixels = 1 << 24 };
@@ -94,36 +94,6 @@ static void assert_comes_back(const struct png *png, struct bytes file, struct a
                          png->pixels[2 * i] << 8 | png->pixels[2 * i + 1]);
 }
 
-/* Contents that meet every filter and every kind of block. */
-static void paint(uint8_t *pixels, const struct png *png, int kind)
-{
-    size_t pixel = (size_t)(png->channels * png->depth / 8), row = pixel * (size_t)png->width;
-
-    for (size_t i = 0; i < row * (size_t)png->height; i++) {
-        size_t y = i / row, x = i % row / pixel;
-
-        switch (kind % 6) {
-        case 0: /* noise */
-            pixels[i] = (uint8_t)random_bits();
-            break;
-        case 1: /* slopes: Sub and Up */
-            pixels[i] = (uint8_t)(x * 3 + y * 5 + (random_bits() & 1));
-            break;
-        case 2: /* sparse: None */
-            pixels[i] = random_bits() % 5 ? 0 : (uint8_t)random_bits();
-            break;
-        case 3: /* one colour */
-            pixels[i] = 77;
-            break;
-        case 4: /* columns */
-            pixels[i] = (uint8_t)(x * 97);
-            break;
-        default: /* bars with noise on them: rows of different kinds */
-            pixels[i] = y % 7 < 3 ? (uint8_t)(x / 4 * 40) : (uint8_t)(random_bits() & 3);
-        }
-    }
-}
-
 TEST(every_small_size_depth_and_level_comes_back_from_two_decoders)
 {
     static const int channels[] = { 1, 3, 4 }, levels[] = { 0, 1, 1, 2, 6, 12 };
@@ -140,7 +110,7 @@ TEST(every_small_size_depth_and_level_comes_back_from_two_decoders)
                 struct bytes file;
                 struct error err;
 
-                paint(pixels, &png, turn / 5);
+                paint(pixels, &png, &random_state, turn / 5);
                 assert_true(png_write(&png, NULL, arena, &file, &err));
                 assert_comes_back(&png, file, arena);
                 arena_destroy(arena);
@@ -160,7 +130,7 @@ TEST(big_pictures_come_back_whoever_packs_their_blocks)
         struct bytes alone, together;
         struct error err;
 
-        paint(pixels, &png, turn);
+        paint(pixels, &png, &random_state, turn);
         png.pixels = pixels;
         assert_true(png_write(&png, NULL, arena, &alone, &err));
         assert_true(png_write(&png, pool, arena, &together, &err));
@@ -182,7 +152,7 @@ TEST(one_long_row_and_one_long_column_come_back)
         struct bytes file;
         struct error err;
 
-        paint(pixels, &png, turn);
+        paint(pixels, &png, &random_state, turn);
         png.pixels = pixels;
         assert_true(png_write(&png, NULL, arena, &file, &err));
         assert_memory_equal(read_back(file, arena).pixels, pixels, pixel_bytes(&png));
