@@ -53,7 +53,7 @@ FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SOURCES := $(shell find core api server tests -name '*.[ch]' -o -name '*.inc' -o -name '*.def')
 
 .SECONDARY:
-.PHONY: all run test-web screenshots test-json demo test check lint format fuzz cover image test-image deps clean install help
+.PHONY: all run test-web screenshots test-json demo test check lint format fuzz cover image test-image deps clean install man help
 all: $(BUILD)/convolved ## build the daemon
 
 run: installed-build ## install what is missing, build, serve on PORT (8080)
@@ -96,8 +96,15 @@ image: ## the container image; docker where there is an engine, else buildah
 	@tests/tools/image.sh build
 test-image: ## build it, run it as nobody with a read-only root, ask it for a convolution
 	@tests/tools/image.sh test
-install: all ## install under PREFIX (/usr/local)
+install: all ## the daemon, its man page and its systemd unit under PREFIX (/usr/local)
 	install -D $(BUILD)/convolved $(DESTDIR)$(PREFIX)/bin/convolved
+	install -D -m 644 server/convolved.8 $(DESTDIR)$(PREFIX)/share/man/man8/convolved.8
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' server/convolved.service \
+	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/convolved.service
+man: all ## write the options of --help into server/convolved.8 anew
+	@tests/tools/man.sh $(BUILD)/convolved server/convolved.8 >$(BUILD)/convolved.8
+	@cp $(BUILD)/convolved.8 server/convolved.8
 clean: ## remove build/
 	rm -rf build
 

@@ -55,6 +55,39 @@ TEST(help_lists_every_option_with_its_default)
 #include "server/options.def"
 }
 
+TEST(the_man_page_has_the_options_of_help_and_the_exit_codes)
+{
+    struct said page = shell("cat server/convolved.8");
+    struct said written =
+        shell(text_format("tests/tools/man.sh '%s' server/convolved.8", program_path()));
+
+    assert_int_equal(written.status, 0);
+    if (strcmp(page.text, written.text))
+        fail_msg("server/convolved.8 has not the options of --help: run make man");
+    for (char code = '0'; code <= '3'; code++)
+        assert_non_null(strstr(page.text, text_format("\n.B %c\n", code)));
+    assert_non_null(strstr(page.text, "\\-\\-metrics\\-listen"));
+    if (!shell("command -v man").status)
+        assert_says("test -z \"$(man -l --warnings server/convolved.8 2>&1 >/dev/null)\"", 0, "");
+}
+
+TEST(the_systemd_unit_is_one)
+{
+    const char *line = "d=$(mktemp -d) && sed \"s|/usr/local/bin/convolved|%s|\" "
+                       "server/convolved.service >$d/convolved.service && "
+                       "systemd-analyze verify --man=no $d/convolved.service; s=$?; rm -r $d; "
+                       "exit $s";
+    struct said said = shell("command -v systemd-analyze");
+
+    if (said.status) {
+        printf("NOT RUN: there is no systemd-analyze here\n");
+        skip();
+    }
+    said = shell(text_format(line, program_path()));
+    if (said.status || *said.text)
+        fail_msg("systemd-analyze: %s", said.text);
+}
+
 TEST(a_flag_beats_the_environment_which_beats_the_default_and_print_config_says_so)
 {
     assert_says("convolved --print-config | grep ^queue | tr -s ' '", 0, "queue 64 default");
