@@ -36,7 +36,7 @@ static void mix(uint32_t state[8], const unsigned char *block)
         uint32_t t1, t2;
 
         if (i < 16)
-            w[i] = big_endian(block + 4 * i);
+            w[i] = big_endian(block + 4L * i);
         else
             w[i] = w[i - 16] + w[i - 7] +
                    (turn(w[i - 15], 7) ^ turn(w[i - 15], 18) ^ w[i - 15] >> 3) +

@@ -418,6 +418,7 @@ static bool is_random(const struct decoder *d)
 static bool read_weights(struct decoder *d, struct stored *s)
 {
     int *kernel = d->request->params.kernel_size;
+    const int *dims;
     struct filters f;
 
     if (d->item[P_input] && !decode_input_shape(d))
@@ -430,10 +431,11 @@ static bool read_weights(struct decoder *d, struct stored *s)
         return false;
     if (!f.shape.count || (filters_named(d) && !is_random(d)))
         return keep_named(d, s); /* which says so when there are none */
+    dims = (int[]){ f.shape.count, f.shape.channels, f.shape.height, f.shape.width };
     s->weights =
         (struct numbers){ .rank = f.flat ? 2 : 4, .count = shape_count(f.shape), .data = f.data };
     for (int i = 0; i < s->weights.rank; i++)
-        s->weights.dims[i] = (size_t)(&f.shape.count)[4 - s->weights.rank + i];
+        s->weights.dims[i] = (size_t)dims[4 - s->weights.rank + i];
     for (int i = 0; i < 2; i++) /* a half that was not given */
         if (!(d->seen[P_kernel_size] & 1 << i))
             kernel[i] = i ? f.shape.width : f.shape.height;

@@ -40,12 +40,12 @@ bool stored_is_file(struct bytes file)
     return file.size >= DIGEST_AT + STORED_DIGEST + 1 && !memcmp(file.data + 8, opening, OPENING);
 }
 
-void stored_seal(char *data, size_t size)
+void stored_seal(char *file, size_t size)
 {
     char hex[STORED_DIGEST + 1];
 
-    digest_of((struct bytes){ data, size }, hex);
-    memcpy(data + DIGEST_AT, hex, STORED_DIGEST);
+    digest_of((struct bytes){ file, size }, hex);
+    memcpy(file + DIGEST_AT, hex, STORED_DIGEST);
 }
 
 /* --- writing --------------------------------------------------------------------------------- */
@@ -102,7 +102,7 @@ bool stored_write(const struct stored *stored, struct arena *arena, struct bytes
     uint64_t length;
 
     if (checked_add(weights, bias + head, &room))
-        data = arena_zeroed(arena, room + 2 * BODY_SLACK, 1);
+        data = arena_zeroed(arena, room + 2UL * BODY_SLACK, 1);
     if (!data)
         return fail(err, ERR_TOO_LARGE, "weights", "the layer is over the request's memory limit");
     data += BODY_SLACK;
@@ -143,7 +143,7 @@ static bool read_header(struct decoder *d, struct bytes file, const cJSON *heade
     if (!cJSON_IsString(parameters) || !cJSON_IsString(is) || strcmp(is->valuestring, format))
         return bad(d->err, "its metadata is not a layer's");
     size = strlen(parameters->valuestring);
-    copy = arena_zeroed(d->arena, size + 2 * BODY_SLACK, 1);
+    copy = arena_zeroed(d->arena, size + 2UL * BODY_SLACK, 1);
     if (!copy)
         return fail(d->err, ERR_TOO_LARGE, "", "the layer does not fit the memory");
     copy = memcpy(copy + BODY_SLACK, parameters->valuestring, size);

@@ -56,7 +56,7 @@ for file in "${files[@]}"; do
     case $file in
         tests/*) most=600 ;;
         *.h) most=300 ;;
-        *) most=400 ;;
+        *) most=500 ;;
     esac
     lines=$(wc -l <"$file")
     [ "$lines" -le "$most" ] || complain "$file has $lines lines; $most are the most"
@@ -64,7 +64,7 @@ done
 
 mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep -E '\.[ch]$')
 mapfile -t units < <(printf '%s\n' "${files[@]}" | grep -E '^(core|api|server)/.*\.c$' |
-    grep -vE '^(api/stb\.c|core/kernels/)')
+    grep -vE '^(api/stb\.c|api/.*_avx512\.c|core/kernels/)')
 have() {
     command -v "$1" >/dev/null || { echo "lint: $1 is not installed (make installed-lint)" >&2; return 1; }
 }
