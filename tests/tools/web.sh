@@ -3,7 +3,7 @@
 # README. Installs what is missing; where that cannot be done says so and ends with 77. Whatever
 # hangs, the tests end after MOST seconds with a line that says so.
 set -u
-MOST=200
+MOST=270
 tools=$(dirname "$0") pages=$(dirname "$0")/../web
 say_not() {
     echo "THE PAGE IS NOT TESTED HERE: $1" >&2
