@@ -153,7 +153,7 @@ export class Maps {
 
   // Blue, white, red; of three channels, the colours it looks for; a 2-D kernel once.
   filter(w, { Cg, Fh, Fw }) {
-    const n = Fh * Fw, most = Math.max(...w.map(Math.abs)) || 1, rgb = Cg === 3 && !this.r.flat2d, tiles = rgb || this.r.flat2d ? 1 : Math.min(Cg, 8), s = Math.max(1, Math.floor(160 / Fw / tiles));
+    const n = Fh * Fw, { flat2d } = this.r, most = Math.max(...w.subarray(0, flat2d ? n : w.length).map(Math.abs)) || 1, rgb = Cg === 3 && !flat2d, tiles = rgb || flat2d ? 1 : Math.min(Cg, 8), s = Math.max(1, Math.floor(160 / Fw / tiles));
     const level = x => Math.round(127.5 + 127.5 * x / most);
     sized($('filter'), Fw * tiles * s, Fh * s).drawImage(sheet(Fw * tiles, Fh, px => {
       for (let t = 0; t < tiles; t++)

@@ -6,21 +6,21 @@ const folder = new URL('screenshots/', import.meta.url).pathname;
 mkdirSync(folder, { recursive: true });
 const server = await daemon();
 await launch();
-async function picture(name, hash, viewport, colorScheme, ready = () => {}) {
+async function picture(name, hash, viewport, colorScheme, ready = page => page) { // ready: what of the page is taken
   const page = await open(`${server.url}#${hash}`, { viewport, colorScheme });
   await settle(page);
-  await ready(page);
+  const part = await ready(page);
   await page.waitForTimeout(300);
-  await page.screenshot({ path: folder + name });
+  await part.screenshot({ path: folder + name });
   console.log(`${folder}${name}: ${statSync(folder + name).size} bytes`);
   await page.context().close();
 }
-await picture('page-light.png', 'weights=kirsch8&stride=1&padding=1&size=128&k=1&cell=7000', { width: 1200, height: 1010 }, 'light');
+await picture('page-light.png', 'weights=kirsch8&stride=1&padding=1&size=128&k=1&cell=7000', { width: 1280, height: 960 }, 'light');
 await picture('im2col-dark.png', 'sample=tiny&size=8&weights=edges&depth=full&stride=1&padding=1', { width: 1200, height: 1000 }, 'dark', async page => {
   await page.check('#show-copies');
-  await page.locator('#step-h').evaluate(e => e.scrollIntoView());
   await page.focus('#dot');
   for (let n = 0; n < 5; n++) await page.keyboard.press('ArrowRight');
+  return page.locator('section:has(#step)');
 });
 await close();
 await server.stop();
