@@ -254,6 +254,7 @@ static bool pick_engine(struct conv_plan *plan, const char *name, struct error *
         plan->engine = engine;
         plan->shared = seen.shared;
         plan->scratch = seen.scratch;
+        plan->packs = seen.packs;
         plan->tiles = seen.tiles;
         return true;
     }
@@ -313,8 +314,8 @@ void conv_pack(const struct conv_plan *plan, const struct conv_inputs *in, void 
 {
     struct conv_plan seen = plan->engine->pads ? *plan : padding_plan(plan);
 
-    if (plan->engine->prepare)
-        plan->engine->prepare(&seen, in, packed);
+    for (int i = 0; plan->engine->prepare && i < plan->packs; i++)
+        plan->engine->prepare(&seen, in, packed, i);
 }
 
 struct run {
@@ -322,9 +323,19 @@ struct run {
     const struct conv_inputs *in;
     float *maps;
     const atomic_bool *stop;
+    void *packed; /* while it is written */
     const void *shared;
     char *scratch;
 };
+
+static void run_pack(void *arg, int pack, int slot)
+{
+    const struct run *run = arg;
+
+    (void)slot;
+    if (!atomic_load_explicit(run->stop, memory_order_relaxed))
+        run->plan->engine->prepare(run->plan, run->in, run->packed, pack);
+}
 
 static void run_tile(void *arg, int tile, int slot)
 {
@@ -349,20 +360,19 @@ static bool run_engine(const struct conv_plan *plan, const struct conv_inputs *i
                        const struct conv_context *context, struct error *err)
 {
     size_t slots = (size_t)pool_slots(context->pool);
-    struct run run = { plan, in, maps, context->stop, in->packed, NULL };
+    struct pool *pool = plan->macs < SPLIT_MACS ? NULL : context->pool;
+    struct run run = { plan, in, maps, context->stop, NULL, in->packed, NULL };
 
     run.scratch = arena_alloc(context->arena, slots, plan->scratch);
     if (!run.scratch)
         return no_memory(plan, context, err);
     if (!in->packed && plan->engine->prepare) {
-        void *packed = arena_alloc(context->arena, 1, plan->shared);
-
-        if (!packed)
+        run.shared = run.packed = arena_alloc(context->arena, 1, plan->shared);
+        if (!run.packed)
             return no_memory(plan, context, err);
-        plan->engine->prepare(plan, in, packed);
-        run.shared = packed;
+        pool_for(pool, plan->packs, run_pack, &run);
     }
-    pool_for(plan->macs < SPLIT_MACS ? NULL : context->pool, plan->tiles, run_tile, &run);
+    pool_for(pool, plan->tiles, run_tile, &run);
     if (atomic_load(context->stop))
         return fail(err, ERR_DEADLINE, "timeout_ms", "the convolution was stopped at its deadline");
     return true;

@@ -44,7 +44,7 @@ struct conv_plan {
     uint64_t macs;             /* multiply-adds of the whole batch */
     const struct engine *engine;
     size_t shared, scratch; /* the engine's workspace: once, and for each slot of the pool */
-    int tiles;              /* independent parts of the work */
+    int packs, tiles;       /* independent parts: of packing the weights, of the work */
 };
 
 struct conv_inputs {

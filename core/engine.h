@@ -16,11 +16,12 @@ struct engine {
     bool (*fits)(const struct conv_plan *plan, struct error *err);
     /* Is it the fastest that can? NULL: whenever it fits. Asked for by name, it need not be. */
     bool (*suits)(const struct conv_plan *plan);
-    void (*size)(struct conv_plan *plan); /* sets shared, scratch and tiles */
+    void (*size)(struct conv_plan *plan); /* sets shared, scratch, packs and tiles */
 
-    /* Once, before the tiles: turns weights and bias into what the tiles read. May be NULL. What
-     * it writes may not depend on the picture's size: a stored layer keeps it. */
-    void (*prepare)(const struct conv_plan *plan, const struct conv_inputs *in, void *shared);
+    /* Before the tiles: turns weights and bias into what the tiles read, each pack on any thread.
+     * May be NULL. What it writes may not depend on the picture's size: a stored layer keeps it. */
+    void (*prepare)(const struct conv_plan *plan, const struct conv_inputs *in, void *shared,
+                    int pack);
 
     /* Any tile on any thread, at the same time as others. Writes plan->maps' floats: the sums from
      * the bias, then conv_finish() on them while they are in the cache. */

@@ -80,12 +80,6 @@ static struct layer layer_of(const struct conv_plan *plan)
     return l;
 }
 
-/* bias [K], weights [groups][chunks][blocks of filters][panels][depth of chunk][rows] */
-static struct packed *carve_shared(struct carver *carver, const struct conv_plan *plan)
-{
-    return carve_packed(carver, (size_t)plan->maps.channels, plan->w_columns);
-}
-
 struct scratch {
     int32_t *offset; /* [taps] */
     float *planes;   /* of a chunk */
@@ -114,11 +108,11 @@ static bool fits_pointwise(const struct conv_plan *plan, struct error *err)
 static void size(struct conv_plan *plan)
 {
     struct layer l = layer_of(plan);
-    struct carver shared = { 0 }, scratch = { 0 };
+    struct carver scratch = { 0 };
 
-    carve_shared(&shared, plan);
     carve_scratch(&scratch, &l);
-    plan->shared = shared.bytes;
+    plan->shared = packed_of((size_t)plan->maps.channels, l.depth).bytes;
+    plan->packs = plan->params.groups * parts(l.group_channels, l.chunk);
     plan->scratch = scratch.bytes;
     plan->tiles = tiling_count(&l.tiling, plan);
 }
@@ -131,14 +125,11 @@ static int panel_rows(int filters, int most, int panel)
     return filters / panels + (panel < filters % panels);
 }
 
-/* W_row [filters x depth] becomes [chunk][panel][depth of chunk][rows]; returns what is behind. */
-static float *pack_block(const struct layer *l, const float *weights, int filters, int first,
-                         int channels, float *to)
+/* W_row [filters x depth] becomes [panel][depth of chunk][rows]; returns what is behind. */
+static float *pack_block(const struct layer *l, const float *weights, int filters, int depth,
+                         float *to)
 {
-    int depth = channels * l->taps, rows;
-
-    weights += (size_t)first * (size_t)l->taps;
-    for (int i = 0, k = 0; k < filters; i++, k += rows) {
+    for (int i = 0, k = 0, rows; k < filters; i++, k += rows) {
         rows = panel_rows(filters, l->kernels->implicit_rows, i);
         l->kernels->transpose(weights + (size_t)k * l->depth, l->depth, rows, depth, to,
                               (size_t)rows);
@@ -147,26 +138,32 @@ static float *pack_block(const struct layer *l, const float *weights, int filter
     return to;
 }
 
-static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, void *shared)
+/* Where the packed weights of filters from `filter` on begin in a chunk from channel c on:
+ * [groups][chunks][blocks of filters][panels][depth of chunk][rows]. */
+static size_t packed_at(const struct layer *l, int group, int c, int filter)
+{
+    int channels = at_most(l->chunk, l->group_channels - c);
+
+    return times(group, l->group_filters) * l->depth +
+           (times(c, l->group_filters) + times(filter, channels)) * (size_t)l->taps;
+}
+
+/* A pack is a chunk of channels of all of a group's filters. */
+static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, void *shared,
+                    int pack)
 {
     struct layer l = layer_of(plan);
-    struct carver carver = { .at = shared };
-    struct packed *packed = carve_shared(&carver, plan);
-    float *to = packed->weights;
-    size_t filters = (size_t)plan->maps.channels;
+    struct packed packed = packed_of((size_t)plan->maps.channels, l.depth);
+    int chunks = parts(l.group_channels, l.chunk), g = pack / chunks, c = pack % chunks * l.chunk;
+    int depth = at_most(l.chunk, l.group_channels - c) * l.taps;
+    const float *weights = in->weights + times(g, l.group_filters) * l.depth + times(c, l.taps);
+    float *bias = shared, *to = bias + packed.weights + packed_at(&l, g, c, 0);
 
-    memset(packed->bias, 0, filters * sizeof(float));
-    if (in->bias)
-        memcpy(packed->bias, in->bias, filters * sizeof(float));
-    for (int g = 0; g < plan->params.groups; g++) {
-        const float *weights = in->weights + (size_t)(g * l.group_filters) * l.depth;
-
-        for (int c = 0; c < l.group_channels; c += l.chunk)
-            for (int k = 0; k < l.group_filters; k += l.tiling.filters)
-                to = pack_block(&l, weights + (size_t)k * l.depth,
-                                at_most(l.tiling.filters, l.group_filters - k), c,
-                                at_most(l.chunk, l.group_channels - c), to);
-    }
+    if (pack == 0)
+        packed_bias(in, 0, (size_t)plan->maps.channels, (size_t)plan->maps.channels, bias);
+    for (int k = 0; k < l.group_filters; k += l.tiling.filters)
+        to = pack_block(&l, weights + (size_t)k * l.depth,
+                        at_most(l.tiling.filters, l.group_filters - k), depth, to);
 }
 
 /* ---- one tile ---- */
@@ -258,27 +255,24 @@ static void run_chunk(const struct work *w, float *out)
 static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
-    const struct packed *packed = shared;
     struct carver carver = { .at = scratch };
     struct work w = { .layer = layer_of(plan), .plan = plan };
     const struct layer *l = &w.layer;
     size_t plane = (size_t)plan->in.height * (size_t)plan->in.width;
-    const float *image;
+    const float *image, *bias = shared;
+    const float *weights = bias + packed_of((size_t)plan->maps.channels, l->depth).weights;
     size_t filter;
 
     w.tile = tiling_tile(&l->tiling, plan, tile);
     w.scratch = carve_scratch(&carver, l);
     filter = times(w.tile.group, l->group_filters) + (size_t)w.tile.filter;
     image = conv_group_image(plan, in->image, w.tile.picture, (int)filter);
-    w.bias = packed->bias + filter;
+    w.bias = bias + filter;
     planes_offsets(&l->planes, plan, w.scratch.offset);
     for (int c = 0; c < l->group_channels; c += l->chunk) {
         int count = at_most(l->chunk, l->group_channels - c);
 
-        /* [groups][chunks][filters]: whole groups, whole chunks, then the block's own. */
-        w.weights = packed->weights + (size_t)w.tile.group * (size_t)l->group_filters * l->depth +
-                    ((size_t)c * (size_t)l->group_filters + (size_t)w.tile.filter * (size_t)count) *
-                        (size_t)l->taps;
+        w.weights = weights + packed_at(l, w.tile.group, c, w.tile.filter);
         w.in = (struct windows){ image + w.tile.x, plane, count, l->taps, w.scratch.offset };
         w.first = c == 0;
         if (!l->tiling.whole) {

@@ -195,13 +195,19 @@ void *carve(struct carver *carver, size_t count, size_t size)
     return taken;
 }
 
-struct packed *carve_packed(struct carver *carver, size_t filters, size_t filter_floats)
+struct packed packed_of(size_t filters, size_t filter_floats)
 {
-    struct packed *packed = carve(carver, 1, sizeof *packed);
-    float *bias = carve(carver, filters, sizeof(float));
-    float *weights = carve(carver, filters * filter_floats, sizeof(float));
+    struct packed packed = { .finite = (filters + 15) / 16 * 16 };
 
-    if (packed)
-        *packed = (struct packed){ .bias = bias, .weights = weights };
+    packed.weights = packed.finite + (filters + 63) / 64 * 16;
+    packed.bytes = (packed.weights + filters * filter_floats) * sizeof(float);
     return packed;
+}
+
+void packed_bias(const struct conv_inputs *in, size_t first, size_t filters, size_t padded,
+                 float *bias)
+{
+    memset(bias, 0, padded * sizeof *bias);
+    if (in->bias)
+        memcpy(bias, in->bias + first, filters * sizeof *bias);
 }

@@ -76,13 +76,16 @@ struct carver {
 };
 void *carve(struct carver *carver, size_t count, size_t size);
 
-/* What prepare() leaves for the tiles: the bias with zeros where none is given, and the weights in
- * the engine's own order. A NULL carver only counts. */
+/* What prepare() leaves for the tiles: [filters] of bias, zeros where none is given; [filters] bytes
+ * that say whether a panel's weights are all finite, for an engine that asks; the weights in the
+ * engine's own order. Distances are in floats. */
 struct packed {
-    float *bias, *weights;
-    bool finite; /* swapped: all weights are, so that taps in the padding may be skipped */
+    size_t finite, weights, bytes;
 };
-struct packed *carve_packed(struct carver *carver, size_t filters, size_t filter_floats);
+struct packed packed_of(size_t filters, size_t filter_floats);
+/* Filters [first, first + filters) of the layer's bias; the rest of `padded` is 0. */
+void packed_bias(const struct conv_inputs *in, size_t first, size_t filters, size_t padded,
+                 float *bias);
 
 /* A product of two counts that are not negative, as what it is used for: a distance. */
 static inline size_t times(int a, int b)

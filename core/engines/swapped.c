@@ -94,11 +94,9 @@ static struct layer layer_of(const struct conv_plan *plan)
 }
 
 /* bias [groups][padded filters], weights [groups][panels][depth][panel] */
-static struct packed *carve_shared(struct carver *carver, const struct layer *l,
-                                   const struct conv_plan *plan)
+static struct packed packing_of(const struct layer *l, const struct conv_plan *plan)
 {
-    return carve_packed(carver, times(plan->params.groups, l->panels) * (size_t)l->kernels->panel,
-                        l->depth);
+    return packed_of(times(plan->params.groups, l->panels) * (size_t)l->kernels->panel, l->depth);
 }
 
 struct scratch {
@@ -123,42 +121,35 @@ static struct scratch carve_scratch(struct carver *carver, const struct layer *l
 static void size(struct conv_plan *plan)
 {
     struct layer l = layer_of(plan);
-    struct carver shared = { 0 }, scratch = { 0 };
+    struct carver scratch = { 0 };
 
-    carve_shared(&shared, &l, plan);
     carve_scratch(&scratch, &l);
-    plan->shared = shared.bytes;
+    plan->shared = packing_of(&l, plan).bytes;
+    plan->packs = plan->params.groups * l.panels;
     plan->scratch = scratch.bytes;
     plan->tiles = tiling_count(&l.tiling, plan);
 }
 
-/* W_row is [K x depth]; each panel's filters become [depth][panel], the missing ones zeros. */
-static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, void *shared)
+/* W_row is [K x depth]; a panel's filters become [depth][panel], the missing ones zeros. */
+static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, void *shared,
+                    int pack)
 {
     struct layer l = layer_of(plan);
-    struct carver carver = { .at = shared };
-    struct packed *packed = carve_shared(&carver, &l, plan);
-    float *panel = packed->weights, *bias = packed->bias;
-    const float *weights = in->weights;
-    size_t width = (size_t)l.kernels->panel;
-    float zero = 0;
+    struct packed packed = packing_of(&l, plan);
+    int panel = l.kernels->panel, k = pack % l.panels * panel;
+    int filters = at_most(l.group_filters - k, panel);
+    size_t width = (size_t)panel, first = times(pack / l.panels, l.group_filters) + (size_t)k;
+    const float *weights = in->weights + first * l.depth;
+    float *bias = shared, *to = bias + packed.weights + (size_t)pack * width * l.depth, zero = 0;
+    bool *finite = (bool *)(bias + packed.finite);
 
-    for (int g = 0, k = 0; g < plan->params.groups; g++)
-        for (int p = 0; p < l.panels; p++, panel += width * l.depth, bias += width) {
-            int filters = at_most(l.group_filters - p * l.kernels->panel, l.kernels->panel);
-
-            memset(bias, 0, width * sizeof *bias);
-            if (in->bias)
-                memcpy(bias, in->bias + k, (size_t)filters * sizeof *bias);
-            if (filters < l.kernels->panel)
-                memset(panel, 0, width * l.depth * sizeof *panel);
-            l.kernels->transpose(weights, l.depth, filters, (int)l.depth, panel, width);
-            weights += (size_t)filters * l.depth;
-            k += filters;
-        }
-    for (size_t i = 0; i < (size_t)plan->maps.channels * l.depth; i++)
-        zero += in->weights[i] * 0.0f; /* NaN as soon as one is not finite */
-    packed->finite = zero == 0;
+    packed_bias(in, first, (size_t)filters, width, bias + (size_t)pack * width);
+    if (filters < panel)
+        memset(to, 0, width * l.depth * sizeof *to);
+    l.kernels->transpose(weights, l.depth, filters, (int)l.depth, to, width);
+    for (size_t i = 0; i < (size_t)filters * l.depth; i++)
+        zero += weights[i] * 0.0f; /* NaN as soon as one is not finite */
+    finite[pack] = zero == 0;
 }
 
 /* ---- one tile ---- */
@@ -167,7 +158,7 @@ static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, 
 struct work {
     struct layer layer;
     const struct conv_plan *plan;
-    bool finite;
+    bool finite; /* are the panel's weights: then taps in the padding may be skipped */
     struct tile tile;
     int rows, columns;   /* of sums: the tile's, or all in one row when windows are pixels */
     const float *pixels; /* the planes, or the picture itself */
@@ -294,10 +285,12 @@ static void cut_planes(struct work *w, const float *image)
 static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
-    const struct packed *packed = shared;
     struct carver carver = { .at = scratch };
-    struct work w = { .layer = layer_of(plan), .plan = plan, .finite = packed->finite };
+    struct work w = { .layer = layer_of(plan), .plan = plan };
     const struct layer *l = &w.layer;
+    struct packed packed = packing_of(l, plan);
+    const float *bias = shared, *weights = bias + packed.weights;
+    const bool *finite = (const bool *)(bias + packed.finite);
     int panel = l->kernels->panel, group_filter;
     float *map;
 
@@ -311,11 +304,12 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     cut_planes(&w, conv_group_image(plan, in->image, w.tile.picture, group_filter));
     map = tile_maps(&l->tiling, plan, w.tile, maps);
     for (int k = 0; k < w.tile.filters; k += panel) {
-        size_t first =
-            (size_t)w.tile.group * (size_t)(l->panels * panel) + (size_t)(w.tile.filter + k);
+        size_t pack = times(w.tile.group, l->panels) + (size_t)((w.tile.filter + k) / panel);
+        size_t first = pack * (size_t)panel;
         int filters = at_most(panel, w.tile.filters - k);
 
-        run_panel(&w, packed->weights + first * l->depth, packed->bias + first, filters);
+        w.finite = finite[pack];
+        run_panel(&w, weights + first * l->depth, bias + first, filters);
         put_panel(&w, map + (size_t)k * plan->col_columns, filters);
     }
     tile_finish(&l->tiling, plan, w.tile, maps);

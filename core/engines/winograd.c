@@ -57,11 +57,10 @@ static struct layer layer_of(const struct conv_plan *plan)
 }
 
 /* bias [groups][padded filters], weights: U of each group */
-static struct packed *carve_shared(struct carver *carver, const struct layer *l)
+static struct packed packing_of(const struct layer *l)
 {
-    return carve_packed(carver,
-                        times(l->tiles.params.groups, l->panels) * (size_t)l->kernels->panel,
-                        times(PRODUCTS, l->channels));
+    return packed_of(times(l->tiles.params.groups, l->panels) * (size_t)l->kernels->panel,
+                     times(PRODUCTS, l->channels));
 }
 
 struct scratch {
@@ -100,11 +99,11 @@ static bool fits(const struct conv_plan *plan, struct error *err)
 static void size(struct conv_plan *plan)
 {
     struct layer l = layer_of(plan);
-    struct carver shared = { 0 }, scratch = { 0 };
+    struct carver scratch = { 0 };
 
-    carve_shared(&shared, &l);
     carve_scratch(&scratch, &l);
-    plan->shared = shared.bytes;
+    plan->shared = packing_of(&l).bytes;
+    plan->packs = plan->params.groups * l.panels;
     plan->scratch = scratch.bytes;
     plan->tiles = tiling_count(&l.tiling, &l.tiles);
 }
@@ -144,25 +143,19 @@ static void pack_panel(const struct layer *l, const float *weights, int filters,
     }
 }
 
-static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, void *shared)
+/* A pack is a panel. */
+static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, void *shared,
+                    int pack)
 {
     struct layer l = layer_of(plan);
-    struct carver carver = { .at = shared };
-    struct packed *packed = carve_shared(&carver, &l);
-    int panel = l.kernels->panel;
-    float *u = packed->weights, *bias = packed->bias;
+    int panel = l.kernels->panel, k = pack % l.panels * panel;
+    int filters = at_most(panel, l.filters - k);
+    size_t first = times(pack / l.panels, l.filters) + (size_t)k;
+    float *bias = shared, *u = bias + packing_of(&l).weights;
 
-    for (int g = 0; g < plan->params.groups; g++)
-        for (int k = 0; k < l.filters; k += panel, bias += panel) {
-            int filters = at_most(panel, l.filters - k);
-            size_t first = times(g, l.filters) + (size_t)k;
-
-            memset(bias, 0, (size_t)panel * sizeof *bias);
-            if (in->bias)
-                memcpy(bias, in->bias + first, (size_t)filters * sizeof *bias);
-            pack_panel(&l, in->weights + first * (size_t)l.channels * 9, filters, u);
-            u += times(panel, l.channels) * PRODUCTS;
-        }
+    packed_bias(in, first, (size_t)filters, (size_t)panel, bias + times(pack, panel));
+    pack_panel(&l, in->weights + first * (size_t)l.channels * 9, filters,
+               u + times(pack, panel) * PRODUCTS * (size_t)l.channels);
 }
 
 /* ---- one tile of the tiling: some rows of 4x4 tiles ---- */
@@ -254,10 +247,10 @@ static void transform_sums(const struct work *w, const float *bias, int filters,
 static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
-    const struct packed *packed = shared;
     struct carver carver = { .at = scratch };
     struct work w = { .layer = layer_of(plan), .plan = plan };
     const struct layer *l = &w.layer;
+    const float *bias = shared, *u = bias + packing_of(l).weights;
     int panel = l->kernels->panel, filter;
 
     w.tile = tiling_tile(&l->tiling, &l->tiles, tile);
@@ -271,8 +264,8 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
         size_t first = times(w.tile.group, l->panels) * (size_t)panel + (size_t)(w.tile.filter + k);
         size_t map = (size_t)w.tile.picture * (size_t)plan->maps.channels + (size_t)(filter + k);
 
-        multiply(&w, packed->weights + first * PRODUCTS * (size_t)l->channels);
-        transform_sums(&w, packed->bias + first, at_most(panel, w.tile.filters - k),
+        multiply(&w, u + first * PRODUCTS * (size_t)l->channels);
+        transform_sums(&w, bias + first, at_most(panel, w.tile.filters - k),
                        maps + map * plan->col_columns);
     }
 }

@@ -1,10 +1,14 @@
 # Measurements and the long proofs, with the rivals that only they link. Part of the Makefile.
 DEPS.codecs := $(DEPS.build) g++ libpng-dev libspng-dev
 
-.PHONY: bench bench-codecs bench-http exhaustive
+.PHONY: bench bench-limits bench-codecs bench-http exhaustive
 bench: installed-build ## layers against oneDNN and im2col; LAYERS=file.csv, JSON=1
 	@$(BUILDING) $(BUILD)/bench_conv
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BUILD)/bench_conv $(LAYERS)
+
+bench-limits: installed-build ## workspace, time by picture size, how soon a stopped layer ends; WORKERS=n
+	@$(BUILDING) $(BUILD)/bench_limits
+	@$(BUILD)/bench_limits
 
 bench-codecs: installed-codecs ## numbers and PNG against cJSON, sprintf, stb, libspng, libdeflate
 	@$(BUILDING) $(BUILD)/bench_codecs
@@ -20,7 +24,9 @@ exhaustive: installed-codecs ## all 2^32 floats as text, all small PNGs (minutes
 	@$(BUILD)/exhaustive_pngs $(STEP)
 
 # oneDNN is a rival where it is installed (libdnnl-dev), never a part of the daemon.
-$(BUILD)/bench_conv: $(filter-out %_codecs.o %_http.o,$(call objects,tests/bench/*.c)) $(CORE)
+$(BUILD)/bench_conv: $(filter-out %_codecs.o %_http.o %_limits.o,$(call objects,tests/bench/*.c)) $(CORE)
+	$(LINK) $(LIBS.core) $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
+$(BUILD)/bench_limits: $(BUILD)/tests/bench/bench_limits.o $(BUILD)/tests/bench/rivals.o $(CORE)
 	$(LINK) $(LIBS.core) $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
 $(BUILD)/bench_codecs: $(call objects,tests/bench/*_codecs.c) $(API) $(CORE)
 	$(LINK) -lspng $(LIBS.api) $(LIBS.core)

@@ -335,6 +335,7 @@ int main(int argc, char **argv)
     const char *path = argc > 1 ? argv[1] : "tests/bench/layers.csv";
     struct settings settings = { .engine = getenv("ENGINE"), .only = getenv("ONLY") };
     FILE *layers = fopen(path, "r");
+    struct arena_cache *cache;
     int result;
 
     if (!layers) {
@@ -346,7 +347,8 @@ int main(int argc, char **argv)
     settings.rivals = !rivals || strcmp(rivals, "0");
     settings.workers = workers && atoi(workers) > 0 ? atoi(workers) : 1;
     settings.pool = settings.workers > 1 ? pool_start(settings.workers - 1, 1) : NULL;
-    settings.arena = arena_create((size_t)4 << 30);
+    cache = arena_cache_create((size_t)1 << 30); /* blocks are kept warm, as in the daemon */
+    settings.arena = arena_create_cached((size_t)4 << 30, cache);
     for (int i = 0; i < 30; i++)
         settings.ceiling = fmax(settings.ceiling, ceiling_gflops(conv_isa()));
     result = bench(layers, &settings);
@@ -356,5 +358,6 @@ int main(int argc, char **argv)
         pool_destroy(settings.pool);
     }
     arena_destroy(settings.arena);
+    arena_cache_destroy(cache);
     return result;
 }
