@@ -315,7 +315,7 @@ static bool read_stored(struct bytes file, struct shape picture, const struct li
 bool stored_read(struct bytes file, const struct limits *limits, struct arena *arena,
                  const struct stored **stored, struct error *err)
 {
-    struct stored *s;
+    struct stored *s = NULL;
 
     if (!read_stored(file, (struct shape){ 0 }, limits, arena, &s, err))
         return false;
@@ -464,7 +464,7 @@ bool stored_decode(const struct message *message, const struct limits *limits, s
 {
     struct convolve_request *request = arena_zeroed(arena, 1, sizeof *request);
     struct decoder d = { limits, arena, request, err, .plan = true, .read = read_put };
-    struct stored *s;
+    struct stored *s = NULL;
     bool ok;
 
     if (!request)

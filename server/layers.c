@@ -88,11 +88,9 @@ static struct held *known(struct layers *layers, const char *name, const struct 
 static bool read_layer(struct layers *layers, struct held *held, struct arena *scratch,
                        struct error *err)
 {
-    const struct config *config = layers->service->config;
     struct bytes bytes;
 
-    if (!store_read(layers->dir, held->name, config->max_layers_bytes, scratch, &bytes, &held->file,
-                    err))
+    if (!store_read(layers->dir, held->name, scratch, &bytes, &held->file, err))
         return false;
     if (stored_read(bytes, &layers->service->limits, held->arena, &held->stored, err))
         return true;

@@ -15,8 +15,8 @@ void layers_close(struct layers *layers); /* NULL is fine; nothing is held any m
 int layers_find_folder(const struct layers *layers, struct error *err);
 void layers_use_folder(struct layers *layers, int folder);
 
-/* The exchange's finder: the layer is held until layers_release(). */
-const struct stored *layers_find(void *exchange, const char *name, struct error *err);
+/* The exchange's finder (arg is the exchange): the layer is held until layers_release(). */
+const struct stored *layers_find(void *arg, const char *name, struct error *err);
 void layers_release(struct held *held); /* NULL is fine */
 
 /* The weights as the plan's engine wants them, made once for each kind of plan. */

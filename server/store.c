@@ -91,7 +91,7 @@ bool store_same(const struct stat *was, const struct stat *is)
 static bool read_all(int fd, size_t size, struct arena *arena, struct bytes *bytes,
                      struct error *err)
 {
-    char *data = arena_zeroed(arena, size + 2 * BODY_SLACK, 1);
+    char *data = arena_zeroed(arena, size + (size_t)2 * BODY_SLACK, 1);
     size_t done = 0;
     ssize_t got = 0;
 
@@ -106,7 +106,7 @@ static bool read_all(int fd, size_t size, struct arena *arena, struct bytes *byt
     return got >= 0 || cannot(err, "read");
 }
 
-bool store_read(int dir, const char *name, size_t most, struct arena *arena, struct bytes *bytes,
+bool store_read(int dir, const char *name, struct arena *arena, struct bytes *bytes,
                 struct stat *file, struct error *err)
 {
     char text[FILE_NAME];
@@ -115,10 +115,6 @@ bool store_read(int dir, const char *name, size_t most, struct arena *arena, str
 
     if (fd < 0 || fstat(fd, file) || !S_ISREG(file->st_mode))
         done = fail(err, ERR_NOT_FOUND, "", "there is no layer %s; GET /layers lists them", name);
-    else if ((size_t)file->st_size > most)
-        done = fail(err, ERR_TOO_LARGE, "layer",
-                    "the layer %s has %lld bytes; all of them may have %zu (--max-layers-bytes)",
-                    name, (long long)file->st_size, most);
     else
         done = read_all(fd, (size_t)file->st_size, arena, bytes, err);
     if (fd >= 0)

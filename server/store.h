@@ -14,8 +14,8 @@ int store_lock(int dir, const atomic_bool *stop, struct error *err);
 
 /* Is there a file of this name? */
 bool store_find(int dir, const char *name, struct stat *file);
-/* ERR_NOT_FOUND; ERR_TOO_LARGE when it is over most or the arena has no room. */
-bool store_read(int dir, const char *name, size_t most, struct arena *arena, struct bytes *bytes,
+/* ERR_NOT_FOUND; ERR_TOO_LARGE when the arena has no room. */
+bool store_read(int dir, const char *name, struct arena *arena, struct bytes *bytes,
                 struct stat *file, struct error *err);
 /* All of them, by name. */
 bool store_list(int dir, struct arena *arena, struct layer_entry **entries, int *count,

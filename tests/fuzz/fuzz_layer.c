@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const struct limits limits = {
-    .pixels = 1 << 16, .output = 1 << 20, .macs = 20 * 1000 * 1000, .memory = 32 << 20
+    .pixels = 1 << 16, .output = 1 << 20, .macs = 20000000, .memory = 32 << 20
 };
 
 static const struct stored *find(void *arg, const char *name, struct error *err)
@@ -48,7 +48,7 @@ static bool use(const struct stored *stored, struct arena *arena, struct error *
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena *arena = arena_create(limits.memory);
-    char *copy = arena ? arena_zeroed(arena, size + 2 * BODY_SLACK, 1) : NULL;
+    char *copy = arena ? arena_zeroed(arena, size + (size_t)2 * BODY_SLACK, 1) : NULL;
     const struct layer_entry entry = { .name = "a", .bytes = size };
     struct error err = { 0 };
     const struct stored *stored;

@@ -59,10 +59,10 @@ static struct blob put_bytes(const char *name, uint64_t version)
     struct blob blob;
 
     memcpy(npy, "\x93NUMPY\x01\x00\x76\x00", 10);
-    snprintf(npy + 10, sizeof npy - 10, "%-117s\n",
-             "{'descr': '<f4', 'fortran_order': False, 'shape': (");
-    head_size = (size_t)snprintf(head, sizeof head, "%zu, 1, 3, 3), }", version_filters(version));
-    memcpy(npy + 10 + 51, head, head_size);
+    snprintf(head, sizeof head,
+             "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, 1, 3, 3), }",
+             version_filters(version));
+    snprintf(npy + 10, sizeof npy - 10, "%-117s\n", head);
     head_size = (size_t)snprintf(head, sizeof head,
                                  "PUT /layers/%s HTTP/1.1\r\nHost: localhost\r\n"
                                  "Connection: close\r\nContent-Length: %zu\r\n\r\n",
