@@ -1,8 +1,12 @@
 # Attacks on the running daemon, and the proofs that it bears them. Part of the Makefile.
-.PHONY: badinputs torture crash
+.PHONY: badinputs foreign torture crash
 badinputs: installed-test ## COUNT=10000 mutated requests, SEED=1: each a 4xx, nothing left behind
 	@$(BUILDING) all $(BUILD)/badinputs
 	@COUNT=$(COUNT) SEED=$(SEED) $(BUILD)/badinputs
+
+foreign: installed-test ## COUNT=5000 corrupt pictures: no byte of another request in a reply
+	@$(BUILDING) all $(BUILD)/foreign
+	@COUNT=$(COUNT) SEED=$(SEED) $(BUILD)/foreign
 
 torture: installed-test ## each allocation and thread fails, under each request; STEP=17 a sample
 	@$(BUILDING) all $(BUILD)/torture $(BUILD)/failing.so
@@ -13,7 +17,7 @@ crash: installed-test ## SIGKILL at COUNT=500 instants of layer uploads, SEED=1:
 	@COUNT=$(COUNT) SEED=$(SEED) $(BUILD)/crash
 
 ATTACK := $(HARNESS) $(call objects,tests/torture/attack.c tests/torture/requests.c)
-$(patsubst %,$(BUILD)/%,badinputs torture crash): $(BUILD)/%: $(ATTACK) $(BUILD)/tests/torture/%.o
+$(patsubst %,$(BUILD)/%,badinputs foreign torture crash): $(BUILD)/%: $(ATTACK) $(BUILD)/tests/torture/%.o
 	$(LINK) $(LIBS.tests) -ldeflate
 
 # Inside the daemon, without a sanitizer: those have allocators of their own.
