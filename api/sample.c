@@ -110,15 +110,16 @@ static bool photo(int size, const struct limits *limits, struct arena *arena, st
     return ok;
 }
 
-static bool drawing(const struct sample *sample, int size, struct arena *arena,
-                    struct pixels *pixels, struct error *err)
+static bool drawing(const struct sample *sample, int size, const struct limits *limits,
+                    struct arena *arena, struct pixels *pixels, struct error *err)
 {
     uint8_t *room;
 
     room = arena_alloc(arena, (size_t)size * (size_t)size, (size_t)sample->channels);
     if (!room)
         return out_of_memory(err, size);
-    sample_draw(sample, size, room);
+    if (!sample_draw(sample, size, limits->stop, room))
+        return fail(err, ERR_DEADLINE, "image", "the sample was not drawn in time");
     *pixels = (struct pixels){ size, size, sample->channels, 8, room };
     return true;
 }
@@ -174,5 +175,5 @@ bool sample_pixels(const char *id, int size, const struct limits *limits, struct
                     "%zu pixels (--max-pixels)",
                     size, size, limits->pixels);
     return is_photo ? photo(size, limits, arena, pixels, err)
-                    : drawing(sample, size, arena, pixels, err);
+                    : drawing(sample, size, limits, arena, pixels, err);
 }

@@ -226,14 +226,18 @@ const struct sample *sample_find(const char *id)
     return NULL;
 }
 
-void sample_draw(const struct sample *sample, int size, uint8_t *pixels)
+bool sample_draw(const struct sample *sample, int size, const atomic_bool *stop, uint8_t *pixels)
 {
     const struct drawn *drawn = (const struct drawn *)sample; /* its first member */
 
-    for (int y = 0; y < size; y++)
+    for (int y = 0; y < size; y++) {
+        if (stop && atomic_load_explicit(stop, memory_order_relaxed))
+            return false;
         for (int x = 0; x < size; x++, pixels += sample->channels) {
             struct spot spot = { x, y, size, (x + 0.5) / size, (y + 0.5) / size };
 
             drawn->draw(&spot, pixels);
         }
+    }
+    return true;
 }

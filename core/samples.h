@@ -3,6 +3,8 @@
 #pragma once
 #include "core/tensor.h"
 
+#include <stdatomic.h>
+
 struct sample {
     const char *id, *help;
     int channels, size; /* size: height and width when none is asked for */
@@ -12,5 +14,6 @@ int sample_count(void);
 const struct sample *sample_at(int index);
 const struct sample *sample_find(const char *id); /* NULL when there is none */
 
-/* pixels: [size][size][channels] bytes, interleaved as pictures are; 1 <= size <= 4096. */
-void sample_draw(const struct sample *sample, int size, uint8_t *pixels);
+/* pixels: [size][size][channels] bytes, interleaved as pictures are; 1 <= size <= 4096.
+ * false: stop (which may be NULL) was set meanwhile. */
+bool sample_draw(const struct sample *sample, int size, const atomic_bool *stop, uint8_t *pixels);

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum {
-    TICK_MS = 20, /* how late a deadline may be seen */
+    TICK_MS = 10, /* how late a deadline may be seen */
     SCAN_MS = 10,
     EVENTS = 64,
     ACCEPT_AT_ONCE = 64, /* so that a flood of connections leaves room for requests */

@@ -1,8 +1,12 @@
 # Attacks on the running daemon, and the proofs that it bears them. Part of the Makefile.
-.PHONY: badinputs foreign torture crash
+.PHONY: badinputs bombs foreign torture crash
 badinputs: installed-test ## COUNT=10000 mutated requests, SEED=1: each a 4xx, nothing left behind
 	@$(BUILDING) all $(BUILD)/badinputs
 	@COUNT=$(COUNT) SEED=$(SEED) $(BUILD)/badinputs
+
+bombs: installed-test ## small requests that want to be large: within budget and deadline + 20 ms
+	@$(BUILDING) all $(BUILD)/bombs
+	@$(BUILD)/bombs
 
 foreign: installed-test ## COUNT=5000 corrupt pictures: no byte of another request in a reply
 	@$(BUILDING) all $(BUILD)/foreign
@@ -18,6 +22,8 @@ crash: installed-test ## SIGKILL at COUNT=500 instants of layer uploads, SEED=1:
 
 ATTACK := $(HARNESS) $(call objects,tests/torture/attack.c tests/torture/requests.c)
 $(patsubst %,$(BUILD)/%,badinputs foreign torture crash): $(BUILD)/%: $(ATTACK) $(BUILD)/tests/torture/%.o
+	$(LINK) $(LIBS.tests) -ldeflate
+$(BUILD)/bombs: $(ATTACK) $(call objects,tests/torture/bombs.c tests/unit/bombs.c)
 	$(LINK) $(LIBS.tests) -ldeflate
 
 # Inside the daemon, without a sanitizer: those have allocators of their own.

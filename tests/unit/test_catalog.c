@@ -140,7 +140,7 @@ TEST(a_sample_comes_as_a_png_of_the_size_asked_for)
     assert_true(sample("/scene", "size=50"));
     assert_string_equal(reply.content_type, "image/png");
     assert_true(image_decode(reply.body, &limits, arena, &pixels, &info, &err));
-    sample_draw(sample_find("scene"), 50, drawn);
+    assert_true(sample_draw(sample_find("scene"), 50, NULL, drawn));
     assert_int_equal(pixels.width, 50);
     assert_memory_equal(pixels.data, drawn, sizeof drawn);
     assert_true(sample("/cat", ""));
