@@ -62,7 +62,7 @@ static struct blob put_bytes(const char *name, uint64_t version)
     snprintf(head, sizeof head,
              "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, 1, 3, 3), }",
              version_filters(version));
-    snprintf(npy + 10, sizeof npy - 10, "%-117s\n", head);
+    snprintf(npy + 10, sizeof npy - 10, "%-117.117s\n", head);
     head_size = (size_t)snprintf(head, sizeof head,
                                  "PUT /layers/%s HTTP/1.1\r\nHost: localhost\r\n"
                                  "Connection: close\r\nContent-Length: %zu\r\n\r\n",
