@@ -4,6 +4,7 @@
 
 #include "server/clock.h"
 #include "server/headers.h"
+#include "server/held.h"
 #include "server/layers.h"
 #include "server/keys.h"
 #include "server/metrics.h"
@@ -277,7 +278,7 @@ static void on_end(__attribute__((unused)) void *arg, struct MHD_Connection *mhd
         peer->state = AT_REST;
         peer->deadline_ms = clock_ms() + (double)peer->http->service->config->idle_timeout;
     }
-    layers_release(peer->exchange.held);
+    held_release(peer->exchange.held);
     arena_destroy(peer->exchange.arena);
     free(peer->target);
     exchange_begin(peer);

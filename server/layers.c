@@ -3,6 +3,7 @@
 #include "server/layers.h"
 
 #include "server/config.h"
+#include "server/held.h"
 #include "server/store.h"
 
 #include <fcntl.h>
@@ -11,27 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { MOST_PACKED = 8 };
-
-/* Weights as one engine wants them. */
-struct packed {
-    struct conv_plan plan;
-    const void *data;
-    const float *bias; /* a copy; NULL: zeros */
-};
-
-struct held {
-    struct held *next; /* in the table */
-    atomic_int users;  /* the table is one of them */
-    char name[STORED_NAME + 1];
-    struct stat file;
-    struct arena *arena;
-    const struct stored *stored;
-    pthread_mutex_t packing; /* the arena and what follows */
-    struct packed packed[MOST_PACKED];
-    int packed_count;
-};
 
 struct layers {
     const struct service *service;
@@ -42,16 +22,7 @@ struct layers {
     double count, bytes;
 };
 
-/* --- held layers ------------------------------------------------------------------------------ */
-
-void layers_release(struct held *held)
-{
-    if (!held || atomic_fetch_sub(&held->users, 1) > 1)
-        return;
-    pthread_mutex_destroy(&held->packing);
-    arena_destroy(held->arena);
-    free(held);
-}
+/* --- the table ---------------------------------------------------------------------------------- */
 
 /* The table's: those of this name or, with NULL, all; or of these those that nobody uses. */
 static void forget(struct layers *layers, const char *name, bool unused)
@@ -62,7 +33,7 @@ static void forget(struct layers *layers, const char *name, bool unused)
     for (at = &layers->table; (held = *at);)
         if ((!name || !strcmp(held->name, name)) && (!unused || atomic_load(&held->users) == 1)) {
             *at = held->next;
-            layers_release(held);
+            held_release(held);
         } else {
             at = &held->next;
         }
@@ -104,35 +75,22 @@ static bool read_layer(struct layers *layers, struct held *held, struct arena *s
                 held->name);
 }
 
-static struct held *held_create(const struct service *service, const char *name)
-{
-    struct held *held = calloc(1, sizeof *held);
-
-    if (!held)
-        return NULL;
-    held->arena = arena_create_cached(service->limits.memory, service->memory);
-    pthread_mutex_init(&held->packing, NULL);
-    atomic_init(&held->users, 1);
-    snprintf(held->name, sizeof held->name, "%s", name);
-    return held;
-}
-
 /* A layer of one user, in no table. */
 static struct held *load(struct layers *layers, const char *name, struct error *err)
 {
     const struct service *service = layers->service;
     struct arena *scratch = arena_create_cached(service->limits.memory, service->memory);
-    struct held *held = held_create(service, name);
+    struct held *held = held_create(name, service->limits.memory, service->memory);
     bool done = scratch && held && held->arena ? read_layer(layers, held, scratch, err)
                                                : exchange_starved(err);
 
-    if (!done && err->code == ERR_TOO_LARGE &&
+    if (!done && held && err->code == ERR_TOO_LARGE &&
         (arena_starved(scratch) || arena_starved(held->arena)))
         exchange_starved(err);
     arena_destroy(scratch);
     if (done)
         return held;
-    layers_release(held);
+    held_release(held);
     return NULL;
 }
 
@@ -174,60 +132,6 @@ const struct stored *layers_find(void *arg, const char *name, struct error *err)
     return exchange->held ? exchange->held->stored : NULL;
 }
 
-/* --- packed weights --------------------------------------------------------------------------- */
-
-/* Whatever the pictures' size and padding, these two read the same packed weights. */
-static bool same_packing(const struct conv_plan *a, const struct conv_plan *b)
-{
-    const struct conv_params *p = &a->params, *q = &b->params;
-
-    return a->engine == b->engine && a->in.channels == b->in.channels &&
-           conv_packed_size(a) == conv_packed_size(b) && p->out_channels == q->out_channels &&
-           p->groups == q->groups &&
-           !memcmp(p->kernel_size, q->kernel_size, sizeof p->kernel_size) &&
-           !memcmp(p->stride, q->stride, sizeof p->stride) &&
-           !memcmp(p->dilation, q->dilation, sizeof p->dilation);
-}
-
-static bool same_bias(const float *a, const float *b, size_t count)
-{
-    return !a == !b && (!a || !memcmp(a, b, count * sizeof *a));
-}
-
-static void pack(struct held *held, const struct conv_plan *plan, struct conv_inputs *inputs)
-{
-    size_t filters = (size_t)plan->maps.channels;
-    struct packed *packed = held->packed, *end = packed + held->packed_count;
-    void *data;
-    float *bias;
-
-    for (; packed < end; packed++)
-        if (same_packing(&packed->plan, plan) && same_bias(packed->bias, inputs->bias, filters)) {
-            inputs->packed = packed->data;
-            return;
-        }
-    data = held->packed_count < MOST_PACKED ? arena_alloc(held->arena, 1, conv_packed_size(plan))
-                                            : NULL;
-    bias = data && inputs->bias ? arena_new(held->arena, float, filters) : NULL;
-    if (!data || (inputs->bias && !bias))
-        return; /* it is packed for this run alone, then */
-    if (bias)
-        memcpy(bias, inputs->bias, filters * sizeof *bias);
-    conv_pack(plan, inputs, data);
-    *packed = (struct packed){ *plan, data, bias };
-    held->packed_count++;
-    inputs->packed = data;
-}
-
-void layers_pack(struct held *held, const struct conv_plan *plan, struct conv_inputs *inputs)
-{
-    if (!conv_packed_size(plan))
-        return;
-    pthread_mutex_lock(&held->packing);
-    pack(held, plan, inputs);
-    pthread_mutex_unlock(&held->packing);
-}
-
 /* --- open and close ---------------------------------------------------------------------------- */
 
 /* Every file, one after the other, out of memory again: damage is found now, not at its use. */
@@ -246,7 +150,7 @@ static bool verify(struct layers *layers, struct error *err)
         if (!held)
             log_say(&layers->service->log, LOG_WARNING, "layer %s: %s", entries[i].name,
                     err->detail);
-        layers_release(held);
+        held_release(held);
     }
     arena_destroy(arena);
     if (done)

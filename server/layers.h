@@ -4,7 +4,6 @@
 #include "server/exchange.h"
 
 struct layers;
-struct held; /* one layer in memory */
 
 /* NULL: err says why. Reads every file once and sets aside what is damaged. */
 struct layers *layers_open(const struct service *service, struct error *err);
@@ -15,13 +14,8 @@ void layers_close(struct layers *layers); /* NULL is fine; nothing is held any m
 int layers_find_folder(const struct layers *layers, struct error *err);
 void layers_use_folder(struct layers *layers, int folder);
 
-/* The exchange's finder (arg is the exchange): the layer is held until layers_release(). */
+/* The exchange's finder (arg is the exchange): the layer is held until held_release(exchange->held). */
 const struct stored *layers_find(void *arg, const char *name, struct error *err);
-void layers_release(struct held *held); /* NULL is fine */
-
-/* The weights as the plan's engine wants them, made once for each kind of plan. */
-void layers_pack(struct held *held, const struct conv_plan *plan, struct conv_inputs *inputs);
-
 void layers_count(struct layers *layers, double *count, double *bytes);
 
 /* The handlers: GET /layers, GET, PUT and DELETE /layers/{name}, POST /v2/repository/index. */

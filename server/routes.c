@@ -4,6 +4,7 @@
 #include "server/assets.h"
 #include "server/clock.h"
 #include "server/config.h"
+#include "server/held.h"
 #include "server/jobs.h"
 #include "server/layers.h"
 #include "server/metrics.h"
@@ -91,7 +92,7 @@ static bool run(struct exchange *exchange, const struct convolve_request *reques
     bool done;
 
     if (request->layer_weights)
-        layers_pack(exchange->held, layer, &inputs);
+        held_pack(exchange->held, layer, &inputs);
     done = conv_run(layer, &inputs, output, &context, err);
     arena_restore(exchange->arena, before);
     exchange->macs = layer->macs;

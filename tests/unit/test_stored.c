@@ -232,15 +232,15 @@ TEST(an_npy_or_safetensors_file_alone_is_the_weights)
 
 TEST(a_form_makes_the_same_file_as_json)
 {
+    static const char form[] = "--x\r\nContent-Disposition: form-data; name=S\r\n\r\n2\r\n"
+                               "--x\r\nContent-Disposition: form-data; name=weights\r\n\r\n"
+                               "[[1,2]]\r\n--x--";
     char digest[STORED_DIGEST + 1];
 
     assert_decodes(put("", "{\"weights\":[[1,2]],\"stride\":2,\"bias\":[3]}"));
     strcpy(digest, stored_digest(stored));
     assert_decodes(put_bytes("multipart/form-data; boundary=x", "bias=3",
-                             (struct bytes){ "--x\r\nContent-Disposition: form-data; name=S\r\n\r\n"
-                                             "2\r\n--x\r\nContent-Disposition: form-data; "
-                                             "name=weights\r\n\r\n[[1,2]]\r\n--x--",
-                                             137 }));
+                             (struct bytes){ form, sizeof form - 1 }));
     assert_string_equal(stored_digest(stored), digest);
 }
 
