@@ -178,7 +178,8 @@ static bool resolve_groups(struct conv_plan *plan, struct error *err)
 static bool pooled_side(const struct conv_plan *plan, int i, int in, int *out, struct error *err)
 {
     const struct conv_params *p = &plan->params;
-    int kernel = p->pool_kernel_size[i], padded = in + p->pool_pads[i] + p->pool_pads[i + 2];
+    int kernel = p->pool_kernel_size[i];
+    int64_t padded = (int64_t)in + p->pool_pads[i] + p->pool_pads[i + 2];
 
     if (p->pool_pads[i] >= kernel || p->pool_pads[i + 2] >= kernel)
         return fail(err, ERR_GEOMETRY, "pool/padding",
@@ -188,9 +189,13 @@ static bool pooled_side(const struct conv_plan *plan, int i, int in, int *out, s
                     kernel);
     if (kernel > padded)
         return fail(err, ERR_GEOMETRY, "pool/kernel_size",
-                    "the pooling window of %d is larger than the padded map's %s of %d; lower it",
-                    kernel, side_names[i], padded);
-    *out = (padded - kernel) / p->pool_stride[i] + 1;
+                    "the pooling window of %d is larger than the padded map's %s of %lld; lower it",
+                    kernel, side_names[i], (long long)padded);
+    padded = (padded - kernel) / p->pool_stride[i] + 1;
+    if (padded > INT32_MAX)
+        return fail(err, ERR_TOO_LARGE, "pool/padding", "a pooled map's %s would be %lld",
+                    side_names[i], (long long)padded);
+    *out = (int)padded;
     return true;
 }
 

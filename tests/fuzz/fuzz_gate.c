@@ -37,7 +37,7 @@ static bool tokenize(char *text, struct gate_request *head)
         return false;
     *space = '\0';
     head->version = space + 1;
-    for (line = at; *at; line = at) {
+    while (strchr(at, '\n')) {
         char *name = cut(&at, '\n'), *end = name + strlen(name), *colon;
 
         if (end > name && end[-1] == '\r')
@@ -55,7 +55,6 @@ static bool tokenize(char *text, struct gate_request *head)
                 (struct gate_header){ name, colon + 1 + strspn(colon + 1, " \t") };
         head->count++;
     }
-    (void)line;
     return false;
 }
 

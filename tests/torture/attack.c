@@ -149,7 +149,7 @@ static void measure(struct exchange *x)
     x->in[head - 2] = '\0';
     length = strcasestr(x->in, "\r\nContent-Length:");
     x->in[head - 2] = '\r';
-    if (x->bodiless)
+    if (x->bodiless || !strncmp(x->in + 9, "204", 3))
         x->whole = head;
     else if (length)
         x->whole = head + strtoul(length + 17, NULL, 10);

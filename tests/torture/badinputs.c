@@ -186,12 +186,12 @@ static bool right(const struct outcome *outcome)
            outcome->status == 505;
 }
 
-/* Without a blank in its first line it is no HTTP, and libmicrohttpd hangs up. */
+/* Without a method, or a blank behind one, it is no HTTP, and libmicrohttpd hangs up. */
 static bool no_request(const struct blob *blob)
 {
     const char *end = memchr(blob->data, '\n', blob->size);
 
-    return end && !memchr(blob->data, ' ', (size_t)(end - blob->data));
+    return *blob->data == ' ' || (end && !memchr(blob->data, ' ', (size_t)(end - blob->data)));
 }
 
 static void show(const struct blob *blob, const struct outcome *outcome)
