@@ -9,25 +9,26 @@
 
 enum { MOST = 16 * 1024 };
 
-static char *cut(char **at, char end)
+/* A line ends in CR LF, or in either alone; NULs take their place. NULL: it does not end. */
+static char *cut_line(char **at)
 {
-    char *start = *at, *found = strchr(start, end);
+    char *start = *at, *end = start + strcspn(start, "\r\n");
+    bool two = end[0] == '\r' && end[1] == '\n';
 
-    *at = found ? found + 1 : start + strlen(start);
-    if (found)
-        *found = '\0';
+    if (!*end)
+        return NULL;
+    *at = end + 1 + two;
+    memset(end, 0, 1 + (size_t)two);
     return start;
 }
 
-/* Lines end in LF, with or without a CR; a blank at a line's start would fold it: another target's
- * (daemon) business. false: libmicrohttpd would not come to the gate. */
-static bool tokenize(char *text, struct gate_request *head)
+/* The request line's words; the last blank ends the target. */
+static bool cut_words(char *line, struct gate_request *head)
 {
-    char *at = text, *line = cut(&at, '\n'), *space = strchr(line, ' ');
+    char *space = strchr(line, ' ');
 
     if (!space)
         return false;
-    line[strcspn(line, "\r")] = '\0';
     head->method = line;
     *space++ = '\0';
     space += strspn(space, " ");
@@ -37,25 +38,30 @@ static bool tokenize(char *text, struct gate_request *head)
         return false;
     *space = '\0';
     head->version = space + 1;
-    while (strchr(at, '\n')) {
-        char *name = cut(&at, '\n'), *end = name + strlen(name), *colon;
+    return true;
+}
 
-        if (end > name && end[-1] == '\r')
-            *--end = '\0';
-        if (!*name) {
-            head->head_end = at;
-            return true;
-        }
-        colon = strchr(name, ':');
-        if (!colon || *name == ' ' || *name == '\t')
+/* A blank at a line's start would fold it: another target's (daemon) business. false:
+ * libmicrohttpd would not come to the gate. */
+static bool tokenize(char *text, struct gate_request *head)
+{
+    char *at = text, *line = cut_line(&at);
+
+    if (!line || !cut_words(line, head))
+        return false;
+    while ((line = cut_line(&at)) && *line) {
+        char *colon = strchr(line, ':');
+
+        if (!colon || *line == ' ' || *line == '\t')
             return false;
         *colon = '\0';
         if (head->count < GATE_HEADERS)
             head->headers[head->count] =
-                (struct gate_header){ name, colon + 1 + strspn(colon + 1, " \t") };
+                (struct gate_header){ line, colon + 1 + strspn(colon + 1, " \t") };
         head->count++;
     }
-    return false;
+    head->head_end = at;
+    return line != NULL;
 }
 
 static bool token_only(const char *text, size_t size)
@@ -103,19 +109,19 @@ static bool head_is_strict(const char *text, const struct gate_result *result)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const char *whole = memmem(data, size, "\n\r\n", 3);
-    size_t used = whole ? (size_t)(whole - (const char *)data) + 3 : size;
+    size_t used = strnlen((const char *)data, size);
     struct gate_request head = { 0 };
     struct gate_result result;
     struct error err = { 0 };
     char *text, *copy, *target;
 
-    if (used > MOST || memchr(data, '\0', used))
+    if (used > MOST)
         return 0;
     text = strndup((const char *)data, used);
     copy = strdup(text);
     if (tokenize(text, &head)) {
         target = strdup(head.target);
+        copy[head.head_end - text] = '\0';
         if (gate_check(&head, &result, &err)) {
             if (!head_is_strict(copy, &result))
                 abort();
