@@ -141,7 +141,7 @@ static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, 
     size_t width = (size_t)panel, first = times(pack / l.panels, l.group_filters) + (size_t)k;
     const float *weights = in->weights + first * l.depth;
     float *bias = shared, *to = bias + packed.weights + (size_t)pack * width * l.depth, zero = 0;
-    bool *finite = (bool *)(bias + packed.finite);
+    bool *finite = (void *)(bias + packed.finite);
 
     packed_bias(in, first, (size_t)filters, width, bias + (size_t)pack * width);
     if (filters < panel)
@@ -290,7 +290,7 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     const struct layer *l = &w.layer;
     struct packed packed = packing_of(l, plan);
     const float *bias = shared, *weights = bias + packed.weights;
-    const bool *finite = (const bool *)(bias + packed.finite);
+    const bool *finite = (const void *)(bias + packed.finite);
     int panel = l->kernels->panel, group_filter;
     float *map;
 

@@ -119,13 +119,15 @@ TEST(a_queued_request_past_its_deadline_never_runs)
 TEST(what_libmicrohttpd_refuses_by_itself_is_counted_as_refused_and_a_client_that_left_as_gone)
 {
     struct daemon *daemon = daemon_start();
+    static const char begun[] =
+        "POST /convolve HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{";
     int fd;
 
     raw_exchange(daemon, "POST /convolve HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n");
     wait_for(daemon, "convolved_rejected_total{reason=\"malformed\"}", 1);
     assert_int_equal(metric(daemon, "convolved_cancelled_total"), 0);
     fd = raw_open(daemon);
-    raw_write(fd, "POST /convolve HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{", 66);
+    raw_write(fd, begun, strlen(begun));
     usleep(20000);
     close(fd);
     wait_for(daemon, "convolved_cancelled_total", 1);
@@ -138,12 +140,13 @@ TEST(a_client_that_leaves_while_it_sends_leaves_nothing)
 {
     struct daemon *daemon = daemon_start();
     double files = metric(daemon, "process_open_fds");
+    static const char begun[] =
+        "POST /convolve HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{";
 
     for (int i = 0; i < 50; i++) {
         int fd = raw_open(daemon);
 
-        raw_write(fd, "POST /convolve HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{",
-                  (size_t)i * 67 / 50);
+        raw_write(fd, begun, strlen(begun) * (size_t)i / 50);
         close(fd);
     }
     wait_for(daemon, "convolved_connections", 1);
