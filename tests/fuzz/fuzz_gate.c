@@ -117,7 +117,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (used > MOST)
         return 0;
-    text = strndup((const char *)data, used);
+    text = calloc(used + 1, 1);
+    memcpy(text, data, used);
     copy = strdup(text);
     if (tokenize(text, &head)) {
         target = strdup(head.target);
