@@ -2,7 +2,7 @@
 # Runs what README.md tells people to type: tests/readme.sh PROGRAM. The convention:
 #  - every block fenced as ```sh is run, in the README's order, as one script by `bash -e` in one
 #    scratch folder that holds the pictures of tests/cases/pictures and cat.png, with localhost:8080
-#    replaced by a daemon that was started for it, and $CONVOLVED naming the program;
+#    replaced by a daemon that keeps layers and was started for it, and $CONVOLVED naming the program;
 #  - a line "# → text" (or "# -> text") behind a command, on its own line or at the command's end,
 #    is what the command prints; "..." in it stands for anything;
 #  - a block fenced as ```sh notest is not run here (make, docker: other tests run those).
@@ -11,7 +11,8 @@ program=$(realpath "$1")
 root=$PWD
 . tests/tools/daemon.sh
 scratch=$(mktemp -d)
-start "$program"
+mkdir "$scratch/.layers"
+start "$program" --layers "$scratch/.layers"
 trap 'stop; rm -rf "$scratch"' EXIT
 cp -r tests/cases/pictures/. "$scratch"
 cp tests/cases/pictures/cat-451x300.png "$scratch/cat.png"
