@@ -1,12 +1,13 @@
 # Measurements and the long proofs, with the rivals that only they link. Part of the Makefile.
 DEPS.codecs := $(DEPS.build) g++ libpng-dev libspng-dev
+DEPS.bench  := $(DEPS.build) libdnnl-dev
 
 .PHONY: bench bench-limits bench-codecs bench-http exhaustive
-bench: installed-build ## layers against oneDNN and im2col; LAYERS=file.csv, JSON=1
+bench: installed-bench ## layers against oneDNN and im2col; LAYERS=file.csv, JSON=1
 	@$(BUILDING) $(BUILD)/bench_conv
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BUILD)/bench_conv $(LAYERS)
 
-bench-limits: installed-build ## workspace, time by picture size, how soon a stopped layer ends; WORKERS=n
+bench-limits: installed-bench ## workspace, time by picture size, how soon a stopped layer ends; WORKERS=n
 	@$(BUILDING) $(BUILD)/bench_limits
 	@$(BUILD)/bench_limits
 
