@@ -9,9 +9,9 @@
 #include "server/peer.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
 #include <math.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -189,17 +189,30 @@ static void too_slow(struct peer *peer, const char *what, int64_t limit)
     peer_fail(peer, &err);
 }
 
+/* A browser or a proxy opens connections ahead of need; a reply there would be taken for the answer
+ * to a request that crosses it. */
+static bool said_nothing(const struct peer *peer)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+
+    return !getsockopt(peer->fd, IPPROTO_TCP, TCP_INFO, &info, &size) && !info.tcpi_bytes_received;
+}
+
 static void on_late(struct peer *peer)
 {
     const struct config *config = peer->http->service->config;
 
     switch (peer->state) {
-    case AT_HEAD:
-        too_slow(peer, "header", config->header_timeout);
-        break;
     case AT_BODY:
         too_slow(peer, "body", config->body_timeout);
         break;
+    case AT_HEAD:
+        if (!said_nothing(peer)) {
+            too_slow(peer, "header", config->header_timeout);
+            break;
+        }
+        /* fall through */
     case AT_REPLY:
     case AT_REST:
     case AT_END:

@@ -70,6 +70,19 @@ static bool open_connection(struct run *run, struct connection *c)
     return !epoll_ctl(run->epoll, EPOLL_CTL_ADD, c->fd, &event);
 }
 
+/* A server may end a connection that was idle for too long, with a 408 or without a word. */
+static bool has_ended(const struct connection *c)
+{
+    return recv(c->fd, &(char){ 0 }, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
+static bool reopen(struct run *run, struct connection *c)
+{
+    close(c->fd);
+    free(c->buffer);
+    return open_connection(run, c);
+}
+
 static void send_more(struct run *run, struct connection *c)
 {
     while (c->busy && c->sent < run->load->request_size) {
@@ -86,6 +99,8 @@ static void send_more(struct run *run, struct connection *c)
 
 static void begin(struct run *run, struct connection *c, double since)
 {
+    if (has_ended(c))
+        run->failed |= !reopen(run, c);
     c->busy = true;
     c->since = since;
     c->sent = c->got = c->body_at = 0;

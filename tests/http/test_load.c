@@ -279,6 +279,16 @@ TEST(a_header_that_drips_is_408_when_its_time_is_over)
     assert_int_equal(daemon_stop(daemon), 0);
 }
 
+TEST(a_connection_that_never_speaks_is_closed_without_a_word)
+{
+    struct daemon *daemon = daemon_start("--header-timeout", "300ms");
+    int fd = raw_open(daemon);
+
+    assert_string_equal(raw_read(fd), "");
+    close(fd);
+    assert_int_equal(daemon_stop(daemon), 0);
+}
+
 TEST(a_body_that_drips_is_408_when_its_time_is_over)
 {
     struct daemon *daemon = daemon_start("--body-timeout", "300ms");
