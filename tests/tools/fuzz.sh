@@ -22,7 +22,7 @@ for target in "$@"; do
         -max_len=65536 -artifact_prefix="$build/found/$target-" \
         $([ -f "$dict" ] && echo "-dict=$dict") >"$log" 2>&1
     code=$?
-    echo "$target: $minutes min, exit code $code, $(grep -E '^#[0-9]' "$log" | tail -n 1)"
-    [ $code = 0 ] || { bad=1; grep -E 'ERROR|SUMMARY|runtime error' "$log" | sort | uniq -c; }
+    echo "$target: $minutes min, exit code $code, $(grep -aE '^#[0-9]' "$log" | tail -n 1)"
+    [ $code = 0 ] || { bad=1; grep -aE 'ERROR|SUMMARY|runtime error' "$log" | sort | uniq -c; }
 done
 exit $bad
