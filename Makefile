@@ -83,6 +83,7 @@ fuzz: installed-fuzz ## MINUTES=1 of libFuzzer on each of tests/fuzz, or on FUZZ
 
 cover: installed-test ## run the tests, say which lines they reached
 	@$(BUILDING) MODE=cover test
+	@for isa in avx2 portable; do CONVOLVED_ISA=$$isa build/cover/unit '*every_exact*' >build/cover/log_$$isa; done
 	@tests/tools/cover.sh build/cover
 
 test-web: all ## the page in Debian's Chromium; playwright-core and axe-core come by npm

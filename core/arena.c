@@ -259,3 +259,12 @@ size_t arena_peak(const struct arena *arena)
 {
     return arena->peak;
 }
+
+bool memory_is_left(size_t size)
+{
+    void *volatile memory = malloc(size); /* volatile: the compiler would leave it out */
+    bool got = memory;
+
+    free(memory);
+    return got;
+}

@@ -41,4 +41,7 @@ bool arena_starved(const struct arena *arena);
 size_t arena_used(const struct arena *arena); /* bytes held now, against the limit */
 size_t arena_peak(const struct arena *arena); /* the most that was ever held */
 
+/* Could malloc give so much now? For libraries that do not look whether it did. */
+bool memory_is_left(size_t size);
+
 #define arena_new(arena, type, count) ((type *)arena_alloc((arena), (count), sizeof(type)))

@@ -24,8 +24,9 @@ struct test {
 
 void test_register(struct test *test);
 
-/* Sanitizers make everything slower: long loops of random cases divide their count by this. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* Sanitizers, and builds without optimization, make everything slower: long loops of random cases
+ * divide their count by this. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
 enum { SLOWDOWN = 10 };
 #else
 enum { SLOWDOWN = 1 };

@@ -48,10 +48,25 @@ static void size(struct conv_plan *plan)
     plan->tiles = (int)(tiles_of_a_map(plan) * (size_t)plan->params.groups) * plan->in.count;
 }
 
+/* OpenBLAS 0.3.21's kernels of small products on AVX-512 take memory for at most 8 columns of X_col
+ * or of as many filters, and do not look whether they got it. */
+static bool small_kernels_have_room(int filters, int depth)
+{
+    return memory_is_left(8 * sizeof(float) * (size_t)(filters > depth ? filters : depth));
+}
+
+static void multiply_plainly(int filters, int columns, int depth, const float *weights,
+                             const float *x_col, float *c, size_t c_step)
+{
+    for (int i = 0; i < filters; i++, c += c_step, weights += depth)
+        for (int d = 0; d < depth; d++)
+            for (int j = 0; j < columns; j++)
+                c[j] += weights[d] * x_col[(size_t)d * (size_t)columns + (size_t)j];
+}
+
 /* C [K/groups x columns] += W_row [K/groups x w_columns] * X_col [w_columns x columns], C's rows
- * being whole maps. The serial OpenBLAS of
- * Debian is built without locks: two products at once share a buffer and give wrong sums (seen
- * with 0.3.21), so there they take turns. */
+ * being whole maps. The serial OpenBLAS of Debian is built without locks: two products at once
+ * share a buffer and give wrong sums (seen with 0.3.21), so there they take turns. */
 static void multiply(const struct conv_plan *plan, const float *weights, const float *x_col,
                      int columns, float *c)
 {
@@ -59,6 +74,10 @@ static void multiply(const struct conv_plan *plan, const float *weights, const f
     bool serial = openblas_get_parallel() == OPENBLAS_SEQUENTIAL;
     int filters = plan->maps.channels / plan->params.groups, depth = (int)plan->w_columns;
 
+    if (!small_kernels_have_room(filters, depth)) {
+        multiply_plainly(filters, columns, depth, weights, x_col, c, plan->col_columns);
+        return;
+    }
     if (serial)
         pthread_mutex_lock(&turn);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, filters, columns, depth, 1, weights,

@@ -52,9 +52,18 @@ static void *counted(void *memory)
     return memory;
 }
 
+/* OpenBLAS asks for ever for the buffer that it cannot get (core/engine.h, blas_has_room), and does
+ * not look whether it got its small ones: core looks before it calls it. */
+static bool spares(const void *caller)
+{
+    Dl_info from;
+
+    return dladdr(caller, &from) && from.dli_fname && strstr(from.dli_fname, "openblas");
+}
+
 void *malloc(size_t size)
 {
-    return fails() ? NULL : counted(__libc_malloc(size));
+    return fails() && !spares(__builtin_return_address(0)) ? NULL : counted(__libc_malloc(size));
 }
 
 void *calloc(size_t count, size_t size)
@@ -93,14 +102,6 @@ void free(void *memory)
     if (control && memory)
         atomic_fetch_sub(&control->live, 1);
     __libc_free(memory);
-}
-
-/* OpenBLAS asks for ever for the buffer that it cannot get (core/engine.h, blas_has_room). */
-static bool spares(const void *caller)
-{
-    Dl_info from;
-
-    return dladdr(caller, &from) && from.dli_fname && strstr(from.dli_fname, "openblas");
 }
 
 void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
