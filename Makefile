@@ -21,7 +21,7 @@ FLAGS.fuzz    := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover \
 %_avx512.o %/avx512.o: FLAGS.asan += --param asan-use-after-return=0
 
 # What only x86-64 has is named where the compiler is for it, so that ARM builds, too.
-X86 := $(filter x86_64-%,$(shell $(CC) -dumpmachine))
+X86 := $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
 HARDEN.release := -D_FORTIFY_SOURCE=3 -fstack-clash-protection $(if $(X86),-fcf-protection)
 CFLAGS   += -std=gnu17 $(FLAGS.$(MODE)) $(HARDEN.$(MODE)) -fstack-protector-strong -fPIE
 CFLAGS   += -fno-math-errno -ffp-contract=off

@@ -56,3 +56,6 @@ int json_numbers(const struct json_store *json, const cJSON *item, double *numbe
 
 /* The list's elements, without the mark of a cut list. */
 const cJSON *json_first(const cJSON *list);
+
+/* Is all of text well-formed UTF-8? What is not may look like a cut's mark: it is no item's text. */
+bool json_utf8(struct bytes text);

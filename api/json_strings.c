@@ -54,26 +54,45 @@ static bool scan_escape(struct scan *scan)
     return (low >= 0xdc00 && low <= 0xdfff) || scan_malformed(scan, "half of a surrogate pair");
 }
 
-/* At a byte over 0x7f: one character of well-formed UTF-8 (RFC 3629: shortest form, no
- * surrogates, at most U+10FFFF). */
-static bool scan_utf8(struct scan *scan)
+/* The bytes of the character at, a byte over 0x7f, if it is well-formed UTF-8 (RFC 3629: shortest
+ * form, no surrogates, at most U+10FFFF), else 0. */
+static int utf8_length(const char *at, const char *end)
 {
-    const unsigned char *p = (const unsigned char *)scan->at;
-    ptrdiff_t left = scan->end - scan->at;
+    const unsigned char *p = (const unsigned char *)at;
     int length = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
     unsigned char low = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;
     unsigned char high = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
 
-    if (*p < 0xc2 || *p > 0xf4 || left < length || p[1] < low || p[1] > high)
-        return scan_malformed(scan, "this is not UTF-8");
+    if (*p < 0xc2 || *p > 0xf4 || end - at < length || p[1] < low || p[1] > high)
+        return 0;
     for (int i = 2; i < length; i++)
         if (p[i] < 0x80 || p[i] > 0xbf)
-            return scan_malformed(scan, "this is not UTF-8");
+            return 0;
+    return length;
+}
+
+static bool scan_utf8(struct scan *scan)
+{
+    int length = utf8_length(scan->at, scan->end);
+
     scan->at += length;
+    return length || scan_malformed(scan, "this is not UTF-8");
+}
+
+bool json_utf8(struct bytes text)
+{
+    const char *at = text.data, *end = at + text.size;
+
+    while (at < end) {
+        int length = (unsigned char)*at < 0x80 ? 1 : utf8_length(at, end);
+
+        if (!length)
+            return false;
+        at += length;
+    }
     return true;
 }
 
-/* Eight bytes at once, while none of them is a quote, a backslash, control or not ASCII. */
 static void skip_plain(struct scan *scan)
 {
     const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;

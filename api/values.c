@@ -466,6 +466,8 @@ bool decode_text(struct decoder *d, const char *name, struct bytes text, const c
         return decode_unknown(d, name);
     if (memchr(text.data, '\0', text.size))
         return fail(d->err, ERR_SYNTAX, row->name, "%s has a NUL byte in it", row->name);
+    if (!json_utf8(text))
+        return fail(d->err, ERR_SYNTAX, row->name, "%s is not UTF-8 text", row->name);
     item = text_item(d, row, text);
     return item && give(d, name, (struct given){ row, part, true, item, where });
 }

@@ -381,6 +381,8 @@ TEST(a_query_is_percent_decoded_once)
     assert_refuses(query("stride=%3"), ERR_SYNTAX, "", "hexadecimal");
     assert_refuses(query("stride=%zz"), ERR_SYNTAX, "", "hexadecimal");
     assert_refuses(query("stride=%00"), ERR_SYNTAX, "", "NUL");
+    assert_refuses(query("weights=%fe1"), ERR_SYNTAX, "weights", "UTF-8"); /* the marks of */
+    assert_refuses(query("image=%ff0"), ERR_SYNTAX, "image", "UTF-8");     /* json_inner.h */
     assert_refuses(query("activation=%2572elu"), ERR_PARAMETER, "activation", "%72elu");
 }
 
