@@ -3,6 +3,8 @@
 #pragma once
 #include "api/api.h"
 
+#include <cjson/cJSON.h>
+
 struct npy {
     int rank; /* 0: one number */
     size_t dims[MAX_RANK];
@@ -21,6 +23,8 @@ bool npy_read(struct bytes file, const char *field, struct npy *npy, struct erro
  * memory is out. */
 bool safetensors_read(struct bytes file, const char *name, struct arena *arena, struct npy *npy,
                       struct error *err);
+/* Its header, an object; cJSON_Delete() it. NULL is an error like those. */
+cJSON *safetensors_header(struct bytes text, struct arena *arena, struct error *err);
 
 /* npy->count floats in C order (last dimension fastest). 64-bit numbers are rounded. */
 void npy_floats(const struct npy *npy, float *out);

@@ -120,6 +120,20 @@ static bool fail_header(struct bytes header, struct arena *arena, struct error *
     return err->code == ERR_TOO_LARGE ? false : BAD("the safetensors header is not a JSON object");
 }
 
+cJSON *safetensors_header(struct bytes text, struct arena *arena, struct error *err)
+{
+    cJSON *header = cJSON_ParseWithLength(text.data, text.size);
+
+    if (cJSON_IsObject(header))
+        return header;
+    if (header)
+        BAD("the safetensors header is not a JSON object");
+    else
+        fail_header(text, arena, err);
+    cJSON_Delete(header);
+    return NULL;
+}
+
 bool safetensors_read(struct bytes file, const char *name, struct arena *arena, struct npy *npy,
                       struct error *err)
 {
@@ -138,14 +152,8 @@ bool safetensors_read(struct bytes file, const char *name, struct arena *arena, 
                    "%d bytes",
                    (unsigned long long)length, MOST_HEADER);
     data = (struct bytes){ file.data + 8 + length, file.size - 8 - (size_t)length };
-    header = cJSON_ParseWithLength(file.data + 8, (size_t)length);
-    if (!header)
-        return fail_header((struct bytes){ file.data + 8, (size_t)length }, arena, err);
-    if (!cJSON_IsObject(header)) {
-        cJSON_Delete(header);
-        return BAD("the safetensors header is not a JSON object");
-    }
-    entry = pick(header, name, err);
+    header = safetensors_header((struct bytes){ file.data + 8, (size_t)length }, arena, err);
+    entry = header ? pick(header, name, err) : NULL;
     ok = entry && read_entry(entry, data, npy, err);
     cJSON_Delete(header);
     return ok;

@@ -168,8 +168,8 @@ bool stored_parts(struct decoder *d, struct bytes file, struct stored *stored)
     memcpy(&length, file.data, sizeof length);
     if (length > file.size - 8 || length > HEADER_MOST)
         return bad(d->err, "its header is longer than a layer's can be");
-    header = cJSON_ParseWithLength(file.data + 8, (size_t)length);
-    ok = read_header(d, file, header, stored);
+    header = safetensors_header((struct bytes){ file.data + 8, (size_t)length }, d->arena, d->err);
+    ok = header && read_header(d, file, header, stored);
     cJSON_Delete(header);
     return ok;
 }

@@ -374,12 +374,13 @@ bool layers_put(struct exchange *exchange, struct error *err)
     exists = store_find(service->layers->dir, name_of(exchange), &old);
     done = check_conditions(exchange, exists, err) &&
            check_room(exchange, exists ? &old : NULL, bytes.size, err) &&
-           store_write(service->layers->dir, name_of(exchange), bytes, &file, err);
+           store_write(service->layers->dir, bytes, &file, err) &&
+           answer_layer(exchange, stored, &file, err) && /* before there is no way back */
+           store_place(service->layers->dir, name_of(exchange), err);
     close(lock);
-    if (!done || !answer_layer(exchange, stored, &file, err))
-        return false;
-    exchange->out.status = exists ? 200 : 201;
-    return true;
+    if (done)
+        exchange->out.status = exists ? 200 : 201;
+    return done;
 }
 
 bool layers_delete(struct exchange *exchange, struct error *err)

@@ -23,7 +23,7 @@ enum {
 
 static bool cannot(struct error *err, const char *what)
 {
-    bool full = errno == ENOSPC || errno == EDQUOT;
+    bool full = errno == ENOSPC || errno == EDQUOT || errno == ENOMEM;
 
     return fail(err, full ? ERR_BUSY : ERR_INTERNAL, "", "cannot %s the layer's file: %s", what,
                 strerror(errno));
@@ -188,13 +188,10 @@ static bool write_all(int fd, struct bytes bytes)
     return true;
 }
 
-bool store_write(int dir, const char *name, struct bytes bytes, struct stat *file,
-                 struct error *err)
+bool store_write(int dir, struct bytes bytes, struct stat *file, struct error *err)
 {
-    char text[FILE_NAME];
     int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE);
-    bool done = fd >= 0 && write_all(fd, bytes) && !fsync(fd) && !fstat(fd, file) &&
-                !renameat(dir, temporary, dir, file_name(text, name)) && !fsync(dir);
+    bool done = fd >= 0 && write_all(fd, bytes) && !fsync(fd) && !fstat(fd, file);
 
     if (!done) {
         cannot(err, "write");
@@ -203,6 +200,17 @@ bool store_write(int dir, const char *name, struct bytes bytes, struct stat *fil
     if (fd >= 0)
         close(fd);
     return done;
+}
+
+bool store_place(int dir, const char *name, struct error *err)
+{
+    char text[FILE_NAME];
+
+    if (!renameat(dir, temporary, dir, file_name(text, name)) && !fsync(dir))
+        return true;
+    cannot(err, "write");
+    unlinkat(dir, temporary, 0);
+    return false;
 }
 
 bool store_remove(int dir, const char *name, struct error *err)

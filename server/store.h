@@ -21,9 +21,10 @@ bool store_read(int dir, const char *name, struct arena *arena, struct bytes *by
 bool store_list(int dir, struct arena *arena, struct layer_entry **entries, int *count,
                 struct error *err);
 
-/* With the lock held. true only when the disk has it. */
-bool store_write(int dir, const char *name, struct bytes bytes, struct stat *file,
-                 struct error *err);
+/* With the lock held. What was written shows once it is put in its place; true only when the disk
+ * has it. Without that, who has the lock next removes it. */
+bool store_write(int dir, struct bytes bytes, struct stat *file, struct error *err);
+bool store_place(int dir, const char *name, struct error *err);
 bool store_remove(int dir, const char *name, struct error *err);
 /* Renames what cannot be read, if it is still the same file. */
 bool store_set_aside(int dir, const char *name, const struct stat *file);

@@ -277,3 +277,31 @@ struct blob request_bytes(const struct request *request)
 {
     return request_with_body(request, request->body, request->size);
 }
+
+void requests_warm(int port)
+{
+    size_t count;
+    const struct request *requests = requests_all(&count);
+
+    for (size_t i = 0; i < count; i++) {
+        struct blob blob = request_bytes(&requests[i]);
+
+        free(attack(port, blob.data, blob.size, 60000).data);
+        free(blob.data);
+    }
+}
+
+/* --- folders of layers --- */
+
+const char *folder_create(void)
+{
+    char *folder = keep(strdup("/tmp/convolved-torture-XXXXXX"));
+
+    assert_non_null(mkdtemp(folder));
+    return folder;
+}
+
+void folder_remove(const char *folder)
+{
+    assert_int_equal(system(text_format("rm -r %s", folder)), 0);
+}

@@ -13,8 +13,14 @@ struct request {
     bool steady; /* the reply's body is the same each time: no times, no ids */
 };
 
-/* Every route and every encoding; the memory is the running test's. */
+/* Every route and every encoding, for a daemon with --layers; the memory is the running test's.
+ * requests_warm sends each once: caches have what they keep, and PUT has made its layers. */
 const struct request *requests_all(size_t *count);
+void requests_warm(int port);
+
+/* A temporary folder for --layers. */
+const char *folder_create(void);
+void folder_remove(const char *folder);
 
 /* The bytes to send: head, Content-Length when there is a body, Connection: close. malloc'd. */
 struct blob {

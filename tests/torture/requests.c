@@ -320,6 +320,49 @@ static void add_json(struct list *list)
              "\"1,1,1,1\",\"group\":1},\"outputs\":[{\"name\":\"Y\"},{\"name\":\"X_COL\"}]}");
 }
 
+/* --- stored layers --- */
+
+#define PUT_EDGES                                                                                  \
+    "PUT /layers/edges HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+#define EDGES "{\"weights\":\"edges\",\"combine\":\"magnitude\",\"padding\":\"same\"}"
+#define X                                                                                          \
+    "{\"inputs\":[{\"name\":\"X\",\"shape\":[1,1,2,2],\"datatype\":\"FP32\",\"data\":[1,2,3,4]}]"
+
+/* Each gets the same answer however often it is sent, once the first two have made their layers. */
+static void add_layers(struct list *list)
+{
+    static const float weights[2 * 2 * 2] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+    char *file = keep(malloc(1024));
+    size_t size = npy_file(file, "<f4", "(2, 1, 2, 2)", weights, sizeof weights);
+
+    add(list, &(struct request){ "a layer of npy weights",
+                                 "PUT /layers/squares?bias=1,2&activation=relu HTTP/1.1\r\n"
+                                 "Host: localhost\r\nContent-Type: application/x-npy\r\n",
+                                 file, size, 200, false });
+    add_text(list, "a layer", PUT_EDGES, EDGES);
+    add_text(list, "a layer in another's place", PUT_EDGES "If-Match: *\r\n", EDGES);
+    add(list, &(struct request){ "a layer that is there already", PUT_EDGES "If-None-Match: *\r\n",
+                                 EDGES, sizeof EDGES - 1, 412, false });
+    add_text(list, "the layers", GET("/layers"), NULL);
+    add_text(list, "a layer's description", GET("/layers/squares"), NULL);
+    add_text(list, "its head alone", "HEAD /layers/squares HTTP/1.1\r\nHost: localhost\r\n", NULL);
+    add(list,
+        &(struct request){ "a layer that is known", GET("/layers/squares") "If-None-Match: *\r\n",
+                           NULL, 0, 304, true });
+    add(list, &(struct request){ "a layer that is not there, deleted",
+                                 "DELETE /layers/nothing HTTP/1.1\r\nHost: localhost\r\n", NULL, 0,
+                                 404, false });
+    add_file(list, "a picture through a layer",
+             POST("/convolve?layer=edges&format=png", "image/png"), PICTURE "cat-palette.png");
+    add_text(list, "a layer in JSON", JSON("/convolve"),
+             "{\"image\":[[1,2,3],[4,5,6],[7,8,9]],\"layer\":\"squares\",\"stride\":2}");
+    add_text(list, "a layer as a model", GET("/v2/models/squares"), NULL);
+    add_text(list, "an inference of a layer", JSON("/v2/models/squares/infer"), X "}");
+    add_text(list, "an inference that names its layer", JSON(INFER),
+             X ",\"parameters\":{\"layer\":\"squares\"}}");
+    add_text(list, "the models", JSON("/v2/repository/index"), "{}");
+}
+
 const struct request *requests_all(size_t *count)
 {
     struct list list = { keep(calloc(MOST, sizeof *list.items)), 0 };
@@ -332,6 +375,7 @@ const struct request *requests_all(size_t *count)
     add_gzip(&list);
     add_binary_infer(&list);
     add_picture_infer(&list);
+    add_layers(&list);
     *count = list.count;
     return list.items;
 }

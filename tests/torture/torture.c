@@ -161,23 +161,24 @@ static void hurt(struct victim *victim, const struct request *request, bool stic
     free(blob.data);
 }
 
+static void start(struct victim *victim, const char *folder)
+{
+    preload(true);
+    disarm(victim->control);
+    victim->daemon = daemon_start("--workers", "2", "--log-level", "off", "--layers", folder);
+    preload(false);
+}
+
 static void hurt_all(bool sticky)
 {
     struct victim victim = { .control = control_create() };
+    const char *folder = folder_create();
     const struct request *requests;
     size_t count, kib, files;
 
     requests = requests_all(&count);
-    preload(true);
-    disarm(victim.control);
-    victim.daemon = daemon_start("--workers", "2", "--log-level", "off");
-    preload(false);
-    for (size_t i = 0; i < count; i++) { /* warm: caches have what they keep */
-        struct blob blob = request_bytes(&requests[i]);
-
-        free(send_blob(&victim, &blob).data);
-        free(blob.data);
-    }
+    start(&victim, folder);
+    requests_warm(victim.daemon->port);
     assert_true(atomic_load(&victim.control->calls) > 100);
     kib = process_kib(victim.daemon->pid, "VmRSS");
     files = (size_t)process_files(victim.daemon->pid);
@@ -193,6 +194,7 @@ static void hurt_all(bool sticky)
     assert_true(process_kib(victim.daemon->pid, "VmRSS") < kib + LEAK_KIB);
     assert_true((size_t)process_files(victim.daemon->pid) <= files);
     assert_int_equal(daemon_stop(victim.daemon), 0);
+    folder_remove(folder);
 }
 
 TEST(every_allocation_may_fail_once)
@@ -205,10 +207,118 @@ TEST(every_allocation_may_fail_and_all_behind_it)
     hurt_all(true);
 }
 
+/* --- stored layers --- */
+
+static struct outcome ask(const struct victim *victim, const char *head, const char *body)
+{
+    struct blob blob = request_bytes(
+        &(struct request){ .head = head, .body = body, .size = body ? strlen(body) : 0 });
+    struct outcome got = send_blob(victim, &blob);
+
+    free(blob.data);
+    return got;
+}
+
+/* Y = times X; what the layer a says 1 is: its times, or 0 when it is not there. */
+static int put_times(const struct victim *victim, int times)
+{
+    struct outcome got = ask(victim, "PUT /layers/a HTTP/1.1\r\nHost: localhost\r\n",
+                             text_format("{\"weights\":[[%d]]}", times));
+
+    free(got.data);
+    return got.status;
+}
+
+static int convolve_one(const struct victim *victim, int *times)
+{
+    struct outcome got =
+        ask(victim, "POST /convolve?layer=a HTTP/1.1\r\nHost: localhost\r\n", "{\"image\":[[1]]}");
+    const char *data = got.status == 200 ? strstr(got.body, "\"data\":[") : NULL;
+    int status = got.status;
+
+    *times = data ? atoi(data + 8) : got.status == 400 ? 0 : -1;
+    free(got.data);
+    return status;
+}
+
+enum change { REPLACE, REMOVE, READ };
+
+static int change_layer(const struct victim *victim, enum change change)
+{
+    struct outcome got;
+    int times, status;
+
+    if (change == REPLACE)
+        return put_times(victim, 3);
+    if (change == READ) /* it is from the disk: it has just been replaced */
+        return status = convolve_one(victim, &times), status == 200 && times != 2 ? BROKEN : status;
+    got = ask(victim, "DELETE /layers/a HTTP/1.1\r\nHost: localhost\r\n", NULL);
+    free(got.data);
+    return got.status;
+}
+
+/* 503 is a promise that nothing has changed; a closed connection is none. */
+static bool is_whole(enum change change, int status, int times)
+{
+    int after = change == REPLACE ? 3 : change == REMOVE ? 0 : 2;
+
+    if (status == 503)
+        return times == 2;
+    if (status == CLOSED)
+        return times == 2 || times == after;
+    return status == (change == REMOVE ? 204 : 200) && times == after;
+}
+
+static void hurt_layer(struct victim *victim, enum change change, bool sticky)
+{
+    static const char *const says[] = { "replaced", "removed", "read" };
+    long before, step = (long)count_from("STEP", 1);
+    int times, status;
+
+    put_times(victim, 2);
+    before = atomic_load(&victim->control->calls);
+    change_layer(victim, change);
+    before = atomic_load(&victim->control->calls) - before;
+    for (long point = step > 1 ? before % step : 0; point < before + 2; point += step) {
+        status = put_times(victim, 2);
+        assert_true(status == 200 || status == 201);
+        arm(victim->control, point, sticky);
+        status = change_layer(victim, change);
+        disarm(victim->control);
+        convolve_one(victim, &times);
+        victim->points++;
+        *(status == 503      ? &victim->refused
+          : status == CLOSED ? &victim->hung_up
+                             : &victim->unharmed) += 1;
+        if (!is_whole(change, status, times) && victim->wrong++ < 20)
+            printf("a layer %s, %s allocation %ld: status %d, then it is %d\n", says[change],
+                   sticky ? "from" : "at", point, status, times);
+    }
+}
+
+TEST(a_layer_that_gets_no_memory_is_the_old_one_or_the_new_one)
+{
+    struct victim victim = { .control = control_create() };
+    const char *folder = folder_create();
+
+    start(&victim, folder);
+    for (int sticky = 0; sticky < 2; sticky++)
+        for (enum change change = REPLACE; change <= READ; change++)
+            hurt_layer(&victim, change, sticky);
+    printf("a layer replaced, removed and read, %zu points: %zu got 503, %zu a closed connection, "
+           "%zu noticed nothing, %zu wrong\n",
+           victim.points, victim.refused, victim.hung_up, victim.unharmed, victim.wrong);
+    assert_int_equal(victim.wrong, 0);
+    assert_true(victim.refused > 0);
+    assert_int_equal(daemon_stop(victim.daemon), 0);
+    folder_remove(folder);
+}
+
 /* --- the start --- */
 
 /* It serves, or it ends with a sentence: true. */
-static bool starts_or_says(struct control *control, long point, bool sticky, bool *served)
+static bool starts_or_says(struct control *control, const char *folder, long point, bool sticky,
+                           bool *served)
 {
     int pipes[2], status = 0;
     char said[4096];
@@ -225,7 +335,8 @@ static bool starts_or_says(struct control *control, long point, bool sticky, boo
         dup2(pipes[1], STDOUT_FILENO);
         dup2(pipes[1], STDERR_FILENO);
         preload(true);
-        execl(program_path(), program_path(), "--listen", "127.0.0.1:0", "--workers", "2", NULL);
+        execl(program_path(), program_path(), "--listen", "127.0.0.1:0", "--workers", "2",
+              "--layers", folder, NULL);
         _exit(127);
     }
     close(pipes[1]);
@@ -247,22 +358,30 @@ static bool starts_or_says(struct control *control, long point, bool sticky, boo
     return false;
 }
 
+/* And the layer that is kept is not taken for a damaged one. */
 TEST(a_start_that_gets_no_memory_ends_with_a_sentence)
 {
-    struct control *control = control_create();
+    struct victim victim = { .control = control_create() };
+    struct control *control = victim.control;
+    const char *folder = folder_create();
     long step = (long)count_from("STEP", 1), points;
     size_t wrong = 0, served = 0, tried = 0;
     bool up;
 
-    assert_true(starts_or_says(control, LONG_MAX, false, &up) && up);
+    start(&victim, folder);
+    assert_int_equal(put_times(&victim, 2), 201);
+    assert_int_equal(daemon_stop(victim.daemon), 0);
+    assert_true(starts_or_says(control, folder, LONG_MAX, false, &up) && up);
     points = atomic_load(&control->calls);
     for (long point = 0; point < points; point += step)
         for (int sticky = 0; sticky < 2; sticky++, tried++) {
-            wrong += !starts_or_says(control, point, sticky, &up);
+            wrong += !starts_or_says(control, folder, point, sticky, &up);
             served += up;
         }
     printf("the start: %ld allocations, %zu failed in it: %zu times it served all the same, %zu "
            "wrong\n",
            points, tried, served, wrong);
     assert_int_equal(wrong, 0);
+    assert_int_equal(access(text_format("%s/a.safetensors", folder), F_OK), 0);
+    folder_remove(folder);
 }
