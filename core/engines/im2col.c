@@ -55,10 +55,12 @@ static bool small_kernels_have_room(int filters, int depth)
     return memory_is_left(8 * sizeof(float) * (size_t)(filters > depth ? filters : depth));
 }
 
-static void multiply_plainly(int filters, int columns, int depth, const float *weights,
-                             const float *x_col, float *c, size_t c_step)
+static void multiply_plainly(const struct conv_plan *plan, const float *weights, const float *x_col,
+                             int columns, float *c)
 {
-    for (int i = 0; i < filters; i++, c += c_step, weights += depth)
+    int filters = plan->maps.channels / plan->params.groups, depth = (int)plan->w_columns;
+
+    for (int i = 0; i < filters; i++, c += plan->col_columns, weights += depth)
         for (int d = 0; d < depth; d++)
             for (int j = 0; j < columns; j++)
                 c[j] += weights[d] * x_col[(size_t)d * (size_t)columns + (size_t)j];
@@ -75,7 +77,7 @@ static void multiply(const struct conv_plan *plan, const float *weights, const f
     int filters = plan->maps.channels / plan->params.groups, depth = (int)plan->w_columns;
 
     if (!small_kernels_have_room(filters, depth)) {
-        multiply_plainly(filters, columns, depth, weights, x_col, c, plan->col_columns);
+        multiply_plainly(plan, weights, x_col, columns, c);
         return;
     }
     if (serial)
