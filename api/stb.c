@@ -40,17 +40,8 @@ static void *guest_alloc(size_t size)
     return room;
 }
 
-static void *guest_resize(const void *old, size_t old_size, size_t size)
-{
-    void *room = guest_alloc(size);
-
-    if (room && old)
-        memcpy(room, old, old_size < size ? old_size : size);
-    return room;
-}
-
 #define STBI_MALLOC(size)                       guest_alloc(size)
-#define STBI_REALLOC_SIZED(old, old_size, size) guest_resize(old, old_size, size)
+#define STBI_REALLOC_SIZED(old, old_size, size) NULL /* no JPEG grows what it has */
 #define STBI_FREE(memory)                       ((void)(memory))
 #define STBI_ASSERT(truth)                      ((void)0)
 #define STBI_ONLY_JPEG

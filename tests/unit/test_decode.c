@@ -164,6 +164,8 @@ TEST(a_shape_stands_beside_a_flat_list_or_base64)
                    "base64");
     assert_refuses(image("{\"shape\":[1,0],\"data\":[1]}"), ERR_PARAMETER, "image", "1 to");
     assert_refuses(image("{\"shape\":[1.5],\"data\":[1]}"), ERR_PARAMETER, "image", "whole");
+    assert_refuses(image("{\"shape\":[1,2],\"data\":[1,1e39]}"), ERR_PARAMETER, "image",
+                   "image holds a number beyond float32's range, 3.4e38");
     assert_refuses(image("{\"shape\":[2147483647,2147483647,2147483647],\"data\":[1]}"),
                    ERR_TOO_LARGE, "image", "any memory");
     assert_refuses(image("{\"shape\":[1,1]}"), ERR_PARAMETER, "image", "data");
@@ -396,6 +398,13 @@ TEST(a_gzip_bomb_is_refused_before_it_is_inflated)
     message.body = with_slack(out, written);
     assert_refuses(convolve_decode(&message, &limits, arena, &request, &err), ERR_TOO_LARGE, "",
                    "1048576 bytes");
+    start(); /* what others hold of the memory is missing, too */
+    arena_destroy(arena);
+    arena = arena_create(1 << 19);
+    message.content_encoding = "gzip";
+    message.body = with_slack(out, written);
+    assert_refuses(convolve_decode(&message, &limits, arena, &request, &err), ERR_TOO_LARGE, "",
+                   "the body inflates to 1048576 bytes, over the memory limit");
     free(zeros);
     free(out);
 }

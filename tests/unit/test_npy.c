@@ -91,6 +91,26 @@ TEST(a_fortran_ordered_array_is_turned_into_c_order)
     assert_memory_equal(out, rows, sizeof rows);
 }
 
+/* What numpy writes when the header is long, or its names are not Latin: four bytes of length. */
+TEST(npy_versions_2_and_3_have_a_longer_length)
+{
+    static const char dict[] = "{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }";
+    char file[128] = "\x93NUMPY\2\0";
+
+    file[8] = sizeof dict - 1;
+    memcpy(file + 12, dict, sizeof dict - 1);
+    memcpy(file + 12 + sizeof dict - 1, "\7\x8", 2);
+    for (char version = 2; version <= 3; version++) {
+        file[6] = version;
+        assert_true(npy_read((struct bytes){ file, 12 + sizeof dict + 1 }, "image", &npy, &err));
+        npy_floats(&npy, out);
+        assert_true(npy.count == 2 && out[0] == 7 && out[1] == 8);
+    }
+    file[11] = 1; /* 16 MiB more */
+    assert_false(npy_read((struct bytes){ file, 12 + sizeof dict + 1 }, "image", &npy, &err));
+    assert_string_equal(err.detail, "the npy file is cut short in its header; send all of it");
+}
+
 TEST(what_npy_header_writes_npy_read_reads)
 {
     static const size_t dims[] = { 1, 96, 2, SIZE_MAX / 1536 };
@@ -145,6 +165,11 @@ TEST(an_npy_header_that_is_not_quite_one_is_refused)
     refuse("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)} trailing", 12);
     refuse("", 12);
     refuse("{", 12);
+    refuse("{descr: '<f4', 'fortran_order': False, 'shape': (3,)}", 12);
+    refuse("{'descr': '<f4', 'fortran_order': False, 'shape': [3]}", 12);
+    refuse("{'descr': '<f4' 'fortran_order': False, 'shape': (3,)}", 12);
+    refuse("{'descr': '<f\\x34', 'fortran_order': False, 'shape': (3,)}", 12);
+    refuse("{'a key that is much longer than any of those that npy has, and longer still': 1}", 12);
 }
 
 TEST(an_npy_file_cut_anywhere_is_refused)
@@ -237,6 +262,30 @@ TEST(a_safetensors_header_that_points_outside_its_file_is_refused)
     refuse_safe("{\"w\":{\"dtype\":\"C64\",\"shape\":[1],\"data_offsets\":[0,8]}}");
     refuse_safe("{\"w\":{\"shape\":[1],\"data_offsets\":[0,8]}}");
     refuse_safe("{\"w\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,2],\"data_offsets\":[0,8]}}");
+}
+
+TEST(a_safetensors_header_says_what_it_misses)
+{
+    static char many[5000 * 60] = "{";
+    struct arena *small = arena_create(1 << 16);
+    size_t size = 1;
+
+    refuse_safe("{\"w\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}");
+    assert_string_equal(err.detail, "the tensor has no shape");
+    for (int i = 0; i < 4097; i++)
+        size += (size_t)sprintf(many + size,
+                                "%s\"w%d\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}",
+                                i ? "," : "", i);
+    strcpy(many + size, "}");
+    refuse_safe(many);
+    assert_string_equal(err.detail, "the safetensors file has more than 4096 tensors");
+    many[size] = '\0'; /* no JSON; the strict look at it needs memory of its own */
+    refuse_safe(many);
+    assert_string_equal(err.detail, "the safetensors header is not a JSON object");
+    assert_false(safetensors_read(make_safe(many, "", 0), NULL, small, &npy, &err));
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    assert_string_equal(err.detail, "there is no memory left for the weights");
+    arena_destroy(small);
 }
 
 TEST(a_safetensors_file_cut_anywhere_is_refused)

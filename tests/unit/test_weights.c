@@ -78,6 +78,19 @@ TEST(weights_have_a_shape_beside_data_or_base64_or_come_as_npy)
 }
 
 /* A form with a picture and this safetensors file of six floats, 1 to 6. */
+/* A file of weights may be JSON, in base64 as in a form's part. */
+TEST(weights_in_a_json_file_are_nested_numbers)
+{
+    assert_decodes(with(GREY, "\"weights\":{\"base64\":\"W1sxLDJdLFszLDRdXQ==\"}"));
+    assert_shape(1, 1, 2, 2);
+    assert_true(weight(0) == 1 && weight(1) == 2 && weight(2) == 3 && weight(3) == 4);
+    assert_refuses(with(GREY, "\"weights\":{\"base64\":\"W1sxLDJdLFszXV0=\"}"), ERR_SHAPE,
+                   "weights", "");
+    assert_refuses(with(GREY, "\"weights\":{\"base64\":\"W1sxLDI=\"}"), ERR_SYNTAX, "weights", "");
+    assert_refuses(with(GREY, "\"weights\":{\"base64\":\"aGVsbG8=\"}"), ERR_PARAMETER, "weights",
+                   "weights must be npy, safetensors or JSON; its first bytes are none of these");
+}
+
 static bool send_safetensors(const char *header)
 {
     static const float numbers[] = { 1, 2, 3, 4, 5, 6 };
