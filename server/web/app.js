@@ -8,7 +8,7 @@ const WORDS = ['sample', 'weights', 'depth', 'pad', 'padding_mode', 'activation'
 const VIEWS = ['cmap', 'range', 'other']; // change what is shown, not the request
 const AUTO_FLOP = 2e9, AUTO_BYTES = 16 * 2 ** 20, SEND_MOST = 512;
 const TRY = {
-  textbook: { weights: 'learned96', padding: 0, k: 67 }, tiny: { sample: 'tiny', size: 8, weights: 'edges', depth: 'full' },
+  textbook: { sample: 'cat', weights: 'learned96', padding: 0, k: 67 }, tiny: { sample: 'tiny', size: 8, weights: 'edges', depth: 'full' },
   edges: { weights: 'kirsch8' }, blur: { weights: 'gaussian5' }, gabor: { weights: 'gabor' },
 };
 
@@ -71,7 +71,7 @@ async function ask(p, signal, own = mine) {
   if (!reply.ok) {
     const problem = await reply.json().catch(() => ({}));
     throw Object.assign(new Error(problem.detail ?? `The server answers ${reply.status}.`),
-      { status: reply.status, pointer: problem.pointer ?? '', wait: Number(reply.headers.get('Retry-After')) || 1 });
+      { status: reply.status, pointer: problem.pointer ?? '', wait: +reply.headers.get('Retry-After') || 1 });
   }
   const data = await reply.arrayBuffer(), head = name => reply.headers.get(name);
   return { data, head, v: p.format === 'raw' && new Float32Array(data), shape: head('Convolved-Output-Shape').split(',').map(Number) };
@@ -105,16 +105,16 @@ function edit() {
   remember();
   setFields(l);
   if (bad) return complain(bad.id, `${bad.labels[0].textContent.trim()}: ${bad.validationMessage}`);
-  if (l.error) complain(l.error.field, l.error.text);
-  shapes(l);
-  snippet();
-  if (l.error) return say(`This layer cannot be${ready ? '; below is the last one that could' : ''}.`);
-  if (2 * l.macs > AUTO_FLOP || l.bytes.output > AUTO_BYTES) {
+  if (l.error) {
+    complain(l.error.field, l.error.text);
+    say(`This layer cannot be${ready ? '; below is the last one that could' : ''}.`);
+  } else if (2 * l.macs > AUTO_FLOP || l.bytes.output > AUTO_BYTES) {
     $('big').hidden = false;
     $('much').textContent = `${Math.round(2 * l.macs / 1e6)} MFLOP, ${bytes(l.bytes.output)} of maps: too much to run at every change.`;
-    return say('Press Run.');
-  }
-  timer = setTimeout(run, ready ? 120 : 0);
+    say('Press Run.');
+  } else ready ? timer = setTimeout(run, 120) : run();
+  shapes(l);
+  snippet();
 }
 
 function stop() {
@@ -137,7 +137,7 @@ async function run(again = true) {
   try {
     if (mine) await input(signal); // its channels decide about the weights
     const all = await Promise.all([input(signal), weights('weights', inputSize().C, weightParams(), signal), kernels(signal), ask({ ...params(), format: 'raw' }, signal)]);
-    if (n === sequence) show(...all); // else a later edit has overtaken this one
+    if (n === sequence) await show(n, ...all); // else a later edit has overtaken this one
   } catch (e) {
     if (n === sequence) failed(e, again);
   } finally {
@@ -169,7 +169,7 @@ async function gone() {
   say(GONE);
   complain('', GONE);
   while (n === sequence) {
-    await new Promise(done => { timer = setTimeout(done, 1000); });
+    await wait(1000);
     if (n === sequence && await fetch(BASE + 'livez', { signal: AbortSignal.timeout(2000) }).then(r => r.ok, () => false)) return run();
   }
 }
@@ -180,21 +180,21 @@ function complain(id, text = '') { // at the field, else above the results
   $('problem').textContent = text;
   if (!text) return;
   (e?.closest('fieldset') ?? $('results')).prepend($('problem'));
-  if (!e) return;
-  e.setAttribute('aria-invalid', true);
-  e.setAttribute('aria-errormessage', 'problem');
+  e?.setAttribute('aria-invalid', true);
+  e?.setAttribute('aria-errormessage', 'problem');
 }
 
+const wait = ms => new Promise(done => { setTimeout(done, ms); });
 const say = text => { $('status').textContent = text; };
 function busy(now) {
   $('results').setAttribute('aria-busy', now);
   if (!now) $('slow').hidden = true;
 }
 
-function show(i, w, flat, { v, shape: [, K, OH, OW], head }) {
+async function show(n, i, w, flat, { v, shape: [, K, OH, OW], head }) {
   const l = layer(), b = bank();
   if (l.error || K !== l.K || OH !== l.OH || OW !== l.OW) throw new Error(`The server made ${K}×${OH}×${OW} of it: this page is wrong.`);
-  result = { l, input: i.v, top: i.top, w, v, flat, name, bias: state.bias === '' ? (b.bias ?? 0) * i.top : state.bias, flat2d: b.flat, used: Number(head('Convolved-Workspace-Bytes')), way: head('Convolved-Algorithm') };
+  result = { l, input: i.v, top: i.top, w, v, flat, name, bias: state.bias === '' ? (b.bias ?? 0) * i.top : state.bias, flat2d: b.flat, used: +head('Convolved-Workspace-Bytes'), way: head('Convolved-Algorithm') };
   if (state.cell < 0 || state.cell >= l.cols) state.cell = (l.OH >> 1) * l.OW + (l.OW >> 1);
   state.k = Math.min(state.k, K - 1);
   if (state.other >= K) state.other = -1;
@@ -202,12 +202,14 @@ function show(i, w, flat, { v, shape: [, K, OH, OW], head }) {
   for (const e of document.querySelectorAll('section')) e.hidden = false;
   shapes(l);
   maps.show(result);
+  const ms = part => +(+RegExp(part + ';dur=([\\d.]+)').exec(head('Server-Timing'))[1]).toPrecision(3);
+  say(`${K} map${K > 1 ? 's' : ''} of ${OW}×${OH}: convolved in ${ms('convolve')} ms (waited ${ms('queue')}, decoded in ${ms('decode')}).`);
+  await wait(20); // this is seen before the rest is made
+  maps.list();
   step();
   editor();
   snippet();
-  const ms = Object.fromEntries([...head('Server-Timing').matchAll(/(\w+);dur=([\d.]+)/g)].map(m => [m[1], +(+m[2]).toPrecision(3)]));
-  say(`${K} map${K > 1 ? 's' : ''} of ${OW}×${OH}: convolved in ${ms.convolve} ms (waited ${ms.queue}, decoded in ${ms.decode}).`);
-  document.body.dataset.shown = sequence; // for tests
+  if (n === sequence) document.body.dataset.shown = n; // for tests
 }
 
 function shapes(l) {
@@ -217,16 +219,16 @@ function shapes(l) {
   const across = formula(W, Fw, left, right, S, D, OW), down = formula(H, Fh, top, bottom, S, D, OH);
   const lost = l.unused.map((n, i) => n && `${n} ${i ? 'column' : 'row'}${n > 1 ? 's' : ''}`).filter(Boolean).join(' and ');
   $('formula').textContent = `(W − F + 2P) / S + 1 = ${across}${across === down ? '' : ` across, ${down} down`}${lost && `. No window reaches the last ${lost} of the padded input.`}`;
-  const box = (id, a, b, dims, ...why) => el('div', { className: id }, el('b', {}, a, el('sub', { textContent: b })), el('span', { textContent: dims }), ...why.map(t => el('small', { textContent: t })));
+  const box = (id, a, b, dims, ...why) => el('div', { className: id }, el('b', {}, a, el('sub', {}, b)), el('span', {}, dims), ...why.map(t => el('small', {}, t)));
   $('product').replaceChildren(
     box('c', 'W', 'row', `${K} × ${R}`, `rows: ${K} filter${K > 1 ? 's' : ''}`, `columns: ${Cg}·${Fh}·${Fw} = ${R} weights in each`, groups > 1 ? `${groups} groups: each meets ${R} rows of X_col` : ''), '·',
-    box('b', 'X', 'col', `${rows} × ${cols}`, `rows: ${C}·${Fh}·${Fw} = ${rows} pixels under a window`, `columns: ${OH}·${OW} = ${cols} windows`), '=',
-    box('d', 'Maps', '', `${K} × ${cols}`, `${OH}×${OW}×${K}: each row is a map`, `${+(2e-6 * l.macs).toPrecision(4)} MFLOP`));
+    box('b', 'X', 'col', `${rows} × ${cols}`, `rows: channels·F·F = ${C}·${Fh}·${Fw} = ${rows} pixels under a window`, `columns: ${OH}·${OW} = ${cols} windows`), '=',
+    box('d', 'Maps', '', `${K} × ${cols}`, `${OH}×${OW}×${K}: each row is a map`, `2·${K}·${R}·${cols} = ${+(2e-6 * l.macs).toPrecision(4)} MFLOP`));
   const known = result && ['macs', 'rows', 'cols'].every(k => result.l[k] === l[k]) && result.used;
   const bar = part => { const e = el('div'); e.style.width = `${100 * part}%`; return e; };
   const items = [['a', 'Input', b.input], ['b', 'X_col', b.x_col, `×${(b.x_col / b.input).toFixed(1)} the input`], ['c', 'W_row', b.weights], ['d', 'Maps', b.output], ...(known ? [['hot', 'Used here', known, 'instead of X_col']] : [])];
   const max = Math.max(...items.map(i => i[2]));
-  $('cost').replaceChildren(...items.flatMap(([className, name, value, note]) => [el('dt', { textContent: name }), el('dd', { className }, bar(value / max)), el('dd', { textContent: bytes(value) + (note ? ` (${note})` : '') })]));
+  $('cost').replaceChildren(...items.flatMap(([className, name, value, note]) => [el('dt', {}, name), el('dd', { className }, bar(value / max)), el('dd', {}, bytes(value) + (note ? ` (${note})` : ''))]));
   $('verdict').textContent = `im2col copies a pixel into up to ${Math.ceil(Fh / S) * Math.ceil(Fw / S)} columns: ${bytes(b.x_col)} of X_col.`
     + (known ? ` This daemon did without: its engine “${result.way}” ${WAYS[result.way]}, in ${bytes(known)}.` : '');
 }
@@ -311,7 +313,7 @@ function sync() {
   $('yours').hidden = !state.custom;
   $('help').textContent = banks[state.weights]?.help ?? '';
   $('used').hidden = !mine;
-  $('picture').hidden = !mine || mine.blob === mine.file;
+  $('picture').hidden = !mine;
   generatorFields();
 }
 
@@ -326,14 +328,17 @@ function setFields(l) { // what the bank decides is shown, not edited
   $('size').disabled = !!mine;
 }
 
-function remember() { history.replaceState(null, '', '#' + writeLink(mine ? { ...state, sample: 'cat' } : state)); }
+function remember() {
+  const link = writeLink(mine ? { ...state, sample: 'cat' } : state);
+  if (location.hash.slice(1) !== link) history.replaceState(null, '', '#' + link);
+}
 
 function picked(k = state.k, cell = state.cell) {
   const other = k !== state.k;
   Object.assign(state, { k, cell });
   remember();
   if (!result) return;
-  if (other) { maps.large(); editor(); } else maps.cells();
+  if (other) { maps.large(); maps.mark(); editor(); } else maps.cells();
   step();
 }
 
@@ -370,7 +375,7 @@ function snippet() {
   for (const b of document.querySelectorAll('[data-lang]')) b.setAttribute('aria-pressed', b.dataset.lang === language);
   $('program').textContent = text;
   const needs = [long && 'params.json', mine?.name].filter(Boolean).join(' and ');
-  $('needs').textContent = needs && `Needs ${needs} beside it.${mine ? ' A link cannot hold your picture: it opens with a sample.' : ''}`;
+  $('needs').textContent = needs && `Needs ${needs} beside it: see Download.${mine ? ' A link cannot hold your picture: it opens with a sample.' : ''}`;
 }
 
 function save(name, data) {
@@ -422,7 +427,7 @@ function listen() {
   for (const b of document.querySelectorAll('[data-try]')) b.onclick = () => {
     const { cmap, range } = state, t = TRY[b.dataset.try];
     history.pushState(null, '', location.href);
-    mine = null;
+    if (t.sample) mine = null; // else the reader's picture stays
     Object.assign(state, defaults(), { cmap, range });
     choose(t.weights);
     Object.assign(state, t);
@@ -467,7 +472,7 @@ function listenFiles() {
 }
 
 async function get(path) {
-  for (;; await new Promise(done => { setTimeout(done, 1000); })) {
+  for (;; await wait(1000)) {
     const reply = await fetch(BASE + path).catch(() => null);
     if (reply?.ok) return reply.json();
     say(GONE);
@@ -493,7 +498,7 @@ async function start() {
   for (const id of NUMBERS) [$(id).min, $(id).max] = FIELDS[id];
   for (const a of ACTIVATIONS) $('activation').add(new Option(a));
   fill(...await Promise.all([get('filters'), get('samples')]));
-  listen();
   restore();
+  listen();
 }
 start();

@@ -181,11 +181,10 @@ export function colour(x, [lo, hi], lut) {
   return lut[q <= 0 ? 0 : q >= 255 ? 255 : q | 0];
 }
 
-export function paint(out, v, from, w, h, w2, h2, rng, lut) {
-  for (let y = 0, i = 0; y < h2; y++) {
-    const row = from + Math.floor((y + .5) * h / h2) * w;
-    for (let x = 0; x < w2; x++) out[i++] = colour(v[row + Math.floor((x + .5) * w / w2)], rng, lut);
-  }
+// A w x h picture, its colours at(x, y), in w2 x h2 pixels.
+export function paint(out, w, h, w2, h2, at) {
+  for (let y = 0, i = 0; y < h2; y++)
+    for (let x = 0; x < w2; x++) out[i++] = at(Math.floor((x + .5) * w / w2), Math.floor((y + .5) * h / h2));
 }
 
 export function npyRead(file) {

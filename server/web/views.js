@@ -48,13 +48,13 @@ function sized(canvas, w, h) {
   return g;
 }
 
-function filled(c, fill) {
+function filled(c, w, h, at) {
   const img = new ImageData(c.width, c.height);
-  fill(new Uint32Array(img.data.buffer));
+  paint(new Uint32Array(img.data.buffer), w, h, c.width, c.height, at);
   c.getContext('2d').putImageData(img, 0, 0);
   return c;
 }
-const sheet = (w, h, fill) => filled(new OffscreenCanvas(w, h), fill); // that drawImage can scale
+const sheet = (w, h, at, most = w + h) => filled(new OffscreenCanvas(Math.min(w, most), Math.min(h, most)), w, h, at); // that drawImage can scale
 
 function frame(g, x, y, w, h, colour = '#fff', width = 2) {
   const rim = colour === '#fff' ? '#000' : getComputedStyle(document.body).backgroundColor;
@@ -95,14 +95,18 @@ export class Maps {
 
   // r: layer l, input, weights w [K][R], maps v [K][OH][OW], name(k), bias, top.
   show(r) {
-    const { l } = r, shown = Math.min(l.K, MOST), scale = Math.min(1, THUMB / Math.max(l.OW, l.OH));
     Object.assign(this, { r, n: r.l.cols, seen: [], all: null });
+    this.large();
+  }
+
+  list() {
+    const { r } = this, { l } = r, shown = Math.min(l.K, MOST), scale = Math.min(1, THUMB / Math.max(l.OW, l.OH));
     $('other').replaceChildren(new Option('nothing', -1), ...Array.from({ length: shown }, (_, k) => new Option(`${k} ${r.name(k)}`, k)));
     $('maps').classList.toggle('many', l.K > 24);
     $('maps').replaceChildren(...Array.from({ length: shown }, (_, k) => el('div', { role: 'option', title: r.name(k) },
-      el('canvas', { width: Math.ceil(l.OW * scale), height: Math.ceil(l.OH * scale) }), el('span', { textContent: l.K > 24 ? k : `${k} ${r.name(k)}` }))));
+      el('canvas', { width: Math.ceil(l.OW * scale), height: Math.ceil(l.OH * scale) }), el('span', {}, l.K > 24 ? k : `${k} ${r.name(k)}`))));
     $('more').textContent = shown < l.K ? `The first ${shown} of ${l.K} maps; the npy download has all.` : '';
-    this.draw();
+    this.small();
   }
 
   about(k) {
@@ -122,26 +126,38 @@ export class Maps {
   }
 
   draw() {
-    const { l, v } = this.r;
-    [...$('maps').children].forEach((option, k) => {
-      const c = option.firstChild, { own } = this.about(k);
-      filled(c, px => paint(px, v, k * this.n, l.OW, l.OH, c.width, c.height, ...this.view(k)));
-      option.setAttribute('aria-label', `Map ${k} ${this.r.name(k)}, ${fmt(own.lo)} to ${fmt(own.hi)}`);
-    });
+    this.small();
     this.large();
   }
 
-  large() {
-    const { l, w, v, name } = this.r, { k, other } = this.state, view = this.view(k);
-    const whole = q => sheet(l.OW, l.OH, px => paint(px, v, q * this.n, l.OW, l.OH, l.OW, l.OH, ...view));
-    const list = $('maps'), shown = list.children[k];
+  at(k, view) {
+    const { l, v } = this.r, from = k * this.n;
+    return (x, y) => colour(v[from + y * l.OW + x], ...view);
+  }
+
+  small() {
+    const { l } = this.r;
+    [...$('maps').children].forEach((option, k) => {
+      const c = option.firstChild, { own } = this.about(k);
+      filled(c, l.OW, l.OH, this.at(k, this.view(k)));
+      option.setAttribute('aria-label', `Map ${k} ${this.r.name(k)}, ${fmt(own.lo)} to ${fmt(own.hi)}`);
+    });
+    this.mark();
+  }
+
+  mark() { // the chosen one in the list
+    const { k, other } = this.state, list = $('maps'), shown = list.children[k];
     [...list.children].forEach((o, q) => { o.setAttribute('aria-selected', q === k); o.tabIndex = q === k ? 0 : -1; });
     if (shown && Math.abs(shown.offsetTop - list.scrollTop - 150) > 150) list.scrollTop = shown.offsetTop - 150;
-    this.first = whole(k);
-    this.second = other >= 0 && whole(other);
     $('other').value = other;
+  }
+
+  large() {
+    const { l, w, name } = this.r, { k, other } = this.state, view = this.view(k);
+    this.first = sheet(l.OW, l.OH, this.at(k, view));
+    this.second = other >= 0 && sheet(l.OW, l.OH, this.at(other, view));
     this.filter(w.subarray(k * l.R, (k + 1) * l.R), l);
-    $('filter-c').textContent = `Filter ${k} ${name(k)}: ${l.Cg}×${l.Fh}×${l.Fw}`;
+    $('filter-c').textContent = `Filter ${k}: ${l.Cg}×${l.Fh}×${l.Fw} ${name(k)}`;
     label('filter', `Filter ${k}`);
     $('map-c').textContent = `Map ${k}: ${l.OW}×${l.OH}, mean ${fmt(this.about(k).own.mean)}`;
     $('map2-f').hidden = other < 0;
@@ -155,11 +171,9 @@ export class Maps {
   filter(w, { Cg, Fh, Fw }) {
     const n = Fh * Fw, { flat2d } = this.r, most = Math.max(...w.subarray(0, flat2d ? n : w.length).map(Math.abs)) || 1, rgb = Cg === 3 && !flat2d, tiles = rgb || flat2d ? 1 : Math.min(Cg, 8), s = Math.max(1, Math.floor(160 / Fw / tiles));
     const level = x => Math.round(127.5 + 127.5 * x / most);
-    sized($('filter'), Fw * tiles * s, Fh * s).drawImage(sheet(Fw * tiles, Fh, px => {
-      for (let t = 0; t < tiles; t++)
-        for (let i = 0; i < n; i++)
-          px[(Math.floor(i / Fw) * tiles + t) * Fw + i % Fw] = rgb
-            ? (255 << 24 | level(w[2 * n + i]) << 16 | level(w[n + i]) << 8 | level(w[i])) >>> 0 : LUT.rdbu[level(w[t * n + i])];
+    sized($('filter'), Fw * tiles * s, Fh * s).drawImage(sheet(Fw * tiles, Fh, (x, y) => {
+      const i = y * Fw + x % Fw, u = c => level(w[c * n + i]);
+      return rgb ? (255 << 24 | u(2) << 16 | u(1) << 8 | u(0)) >>> 0 : LUT.rdbu[u(Math.floor(x / Fw))];
     }), 0, 0, Fw * tiles * s, Fh * s);
   }
 
@@ -285,13 +299,9 @@ export class Stepper {
     this.ph = l.H + top + bottom;
     const { lo, hi } = stats(w), most = Math.min(Math.max(-lo, hi), 3 * Math.sqrt(w.reduce((sum, x) => sum + x * x, 0) / w.length)) || 1;
     this.range = [-most, most];
-    const matrix = (rows, columns, look) => {
-      const tall = Math.min(rows, FINE), wide = Math.min(columns, FINE);
-      return sheet(wide, tall, px => px.forEach((_, i) => { px[i] = look(Math.floor((Math.floor(i / wide) + .5) * rows / tall), Math.floor((i % wide + .5) * columns / wide)); }));
-    };
-    this.base = matrix(this.ph, this.pw, (y, x) => this.rgb(x, y));
-    this.columns = matrix(l.rows, l.cols, (r, q) => this.grey(xcol(l, input, r, q)));
-    this.rows = matrix(l.K, l.R, (k, r) => colour(w[k * l.R + r], this.range, LUT.rdbu));
+    this.base = sheet(this.pw, this.ph, (x, y) => this.rgb(x, y), FINE);
+    this.columns = sheet(l.cols, l.rows, (q, r) => this.grey(xcol(l, input, r, q)), FINE);
+    this.rows = sheet(l.R, l.K, (r, k) => colour(w[k * l.R + r], this.range, LUT.rdbu), FINE);
   }
 
   // Up to three channels of a padded pixel; null in zero padding.
@@ -355,7 +365,7 @@ export class Stepper {
   }
 
   drawB() {
-    const { l } = this.r, [g] = this.fit('b', 1, 1), side = $('b').width, s = side / l.cols, t = side / l.rows, d = dpr();
+    const { l } = this.r, [g, side] = this.fit('b', 1, 1), s = side / l.cols, t = side / l.rows, d = dpr();
     g.drawImage(this.columns, 0, 0, side, side);
     if (l.groups > 1) { // other groups' rows
       g.fillStyle = 'rgb(128 128 128 / .65)';
@@ -428,13 +438,12 @@ export class Stepper {
     const terms = (few ? order.sort((a, b) => a - b) : order.slice(0, 5)).map(r => `${fmt(x[r])}×${fmt(w[r])}`), rest = l.R - terms.length;
     $('eq').replaceChildren(`Σ x·w = ${[...terms, rest && `${rest} ${few ? 'zeros' : 'smaller ones'}`].filter(Boolean).join(' + ')} = ${fmt(Math.fround(sum - bias))}`
       + (bias ? ` + bias ${fmt(bias)} = ${fmt(sum)}` : '') + (l.act === 'none' ? '' : `; ${l.act} → ${fmt(got)}`)
-      + `; the server says ${fmt(this.says)} `, el('b', { textContent: { '=': '✓ equal, bit for bit', '~': '✓ equal within float32 rounding', '': '✗ DIFFERENT' }[same] }));
-    $('eq').dataset.equal = same;
+      + `; the server says ${fmt(this.says)} `, el('b', {}, { '=': '✓ equal, bit for bit', '~': '✓ equal within float32 rounding', '': '✗ DIFFERENT' }[same]));
     label('dot', `${l.R} products. ${$('eq').textContent}`);
     const where = ({ c, y, x }) => y < 0 || x < 0 ? 'padding' : `channel ${c}, row ${y}, column ${x}`, tap = hot % (l.Fh * l.Fw);
     $('hot').textContent = (hot < 0 ? '' : `Row ${this.first + hot} of X_col: ${where(place(l, this.first + hot, this.state.cell))}, under the filter's `
       + `row ${Math.floor(tap / l.Fw)}, column ${tap % l.Fw}: ${fmt(x[hot])} × ${fmt(w[hot])} = ${fmt(x[hot] * w[hot])}. `)
-      + ($('show-copies').checked ? `X_col holds ${where(this.copied)} ${this.copies.length} times.` : '');
+      + ($('show-copies').checked ? `X_col holds ${where(this.copied)}, ${this.copies.length} times.` : '');
   }
 
   listen() {

@@ -39,8 +39,8 @@ export async function open(url, options = {}) {
   page.on('pageerror', e => heard.push(`error: ${e.stack}`));
   page.on('request', r => { if (!/^blob:/.test(r.url()) && new URL(r.url()).origin !== base) heard.push(`foreign: ${r.url()}`); });
   await page.addInitScript(() => document.addEventListener('securitypolicyviolation', e => console.log('policy:', e.violatedDirective, e.blockedURI)));
-  await page.addInitScript(() => new MutationObserver(() => { globalThis.firstResult ??= document.body?.dataset.shown && performance.now(); })
-    .observe(document, { attributes: true, subtree: true, attributeFilter: ['data-shown'] }));
+  await page.addInitScript(() => new MutationObserver(() => { if (document.querySelector('section:not([hidden]) #maps-h')) globalThis.firstResult ??= performance.now(); })
+    .observe(document, { attributes: true, subtree: true, attributeFilter: ['hidden'] }));
   page.setDefaultTimeout(PATIENCE);
   await page.goto(url);
   return Object.assign(page, { heard });

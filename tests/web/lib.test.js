@@ -180,7 +180,7 @@ test('ranges and colours: symmetric about zero, clamped, NaN in its own colour',
   assert.equal(colour(7, [7, 7], LUT.gray), LUT.gray[128]);
   assert.ok(![...LUT.gray, ...LUT.rdbu, ...LUT.viridis].includes(NAN_COLOUR));
   const out = new Uint32Array(4);
-  paint(out, Float32Array.of(0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0, 0), 0, 4, 4, 2, 2, [0, 1], LUT.gray);
+  paint(out, 4, 4, 2, 2, (x, y) => colour([0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0, 0][4 * y + x], [0, 1], LUT.gray));
   assert.deepEqual([...out], [LUT.gray[0], LUT.gray[255], LUT.gray[255], LUT.gray[0]]);
 });
 

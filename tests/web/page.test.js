@@ -121,7 +121,7 @@ test('the copies that are counted are those in X_col', async () => {
   await page.check('#show-copies');
   for (const cell of [0, 9, 36, 63]) {
     await page.evaluate(v => { const e = document.getElementById('cell'); e.value = v; e.dispatchEvent(new Event('input')); }, cell);
-    const [, c, y, x, times] = /holds channel (\d+), row (\d+), column (\d+) (\d+) times/.exec(await text(page, 'hot')).map(Number);
+    const [, c, y, x, times] = /holds channel (\d+), row (\d+), column (\d+), (\d+) times/.exec(await text(page, 'hot')).map(Number);
     let found = 0;
     for (let r = 0; r < l.rows; r++) for (let q = 0; q < l.cols; q++) { const p = place(l, r, q); found += p.c === c && p.y === y && p.x === x; }
     assert.equal(times, found);
