@@ -202,14 +202,15 @@ async function show(n, i, w, flat, { v, shape: [, K, OH, OW], head }) {
   for (const e of document.querySelectorAll('section')) e.hidden = false;
   shapes(l);
   maps.show(result);
-  const ms = part => +(+RegExp(part + ';dur=([\\d.]+)').exec(head('Server-Timing'))[1]).toPrecision(3);
-  say(`${K} map${K > 1 ? 's' : ''} of ${OW}×${OH}: convolved in ${ms('convolve')} ms (waited ${ms('queue')}, decoded in ${ms('decode')}).`);
-  await wait(20); // this is seen before the rest is made
+  await wait(20); // it is seen
   maps.list();
   step();
   editor();
   snippet();
-  if (n === sequence) document.body.dataset.shown = n; // for tests
+  if (n !== sequence) return;
+  const ms = part => +(+RegExp(part + ';dur=([\\d.]+)').exec(head('Server-Timing'))[1]).toPrecision(3);
+  say(`${K} map${K > 1 ? 's' : ''} of ${OW}×${OH}: convolved in ${ms('convolve')} ms (waited ${ms('queue')}, decoded in ${ms('decode')}).`);
+  document.body.dataset.shown = n; // for tests
 }
 
 function shapes(l) {
@@ -221,8 +222,8 @@ function shapes(l) {
   $('formula').textContent = `(W − F + 2P) / S + 1 = ${across}${across === down ? '' : ` across, ${down} down`}${lost && `. No window reaches the last ${lost} of the padded input.`}`;
   const box = (id, a, b, dims, ...why) => el('div', { className: id }, el('b', {}, a, el('sub', {}, b)), el('span', {}, dims), ...why.map(t => el('small', {}, t)));
   $('product').replaceChildren(
-    box('c', 'W', 'row', `${K} × ${R}`, `rows: ${K} filter${K > 1 ? 's' : ''}`, `columns: ${Cg}·${Fh}·${Fw} = ${R} weights in each`, groups > 1 ? `${groups} groups: each meets ${R} rows of X_col` : ''), '·',
-    box('b', 'X', 'col', `${rows} × ${cols}`, `rows: channels·F·F = ${C}·${Fh}·${Fw} = ${rows} pixels under a window`, `columns: ${OH}·${OW} = ${cols} windows`), '=',
+    box('c', 'W', 'row', `${K} × ${R}`, `rows: ${K} filter${K > 1 ? 's' : ''}`, `columns: ${Cg}·${Fh}·${Fw} = ${R} weights`, groups > 1 ? `${groups} groups: each meets ${R} rows of X_col` : ''), '·',
+    box('b', 'X', 'col', `${rows} × ${cols}`, `rows: channels·F·F = ${C}·${Fh}·${Fw} = ${rows}`, `columns: ${OH}·${OW} = ${cols} windows`), '=',
     box('d', 'Maps', '', `${K} × ${cols}`, `${OH}×${OW}×${K}: each row is a map`, `2·${K}·${R}·${cols} = ${+(2e-6 * l.macs).toPrecision(4)} MFLOP`));
   const known = result && ['macs', 'rows', 'cols'].every(k => result.l[k] === l[k]) && result.used;
   const bar = part => { const e = el('div'); e.style.width = `${100 * part}%`; return e; };
@@ -427,7 +428,7 @@ function listen() {
   for (const b of document.querySelectorAll('[data-try]')) b.onclick = () => {
     const { cmap, range } = state, t = TRY[b.dataset.try];
     history.pushState(null, '', location.href);
-    if (t.sample) mine = null; // else the reader's picture stays
+    if (t.sample) mine = null; // else it stays
     Object.assign(state, defaults(), { cmap, range });
     choose(t.weights);
     Object.assign(state, t);

@@ -319,11 +319,12 @@ export class Stepper {
 
   draw() {
     const { l, input, w } = this.r, { k, cell } = this.state;
+    this.says = this.r.v[k * l.cols + cell];
+    if (this.says === undefined) return; // another layer's
     this.x = Float32Array.from({ length: l.R }, (_, r) => xcol(l, input, this.first + r, cell));
     this.w = w.subarray(k * l.R, (k + 1) * l.R);
     this.oy = Math.floor(cell / l.OW);
     this.ox = cell % l.OW;
-    this.says = this.r.v[k * l.cols + cell];
     this.big = $('close').checked;
     this.ink = Object.fromEntries(['a', 'b', 'c', 'd', 'hot'].map(n => [n, ink(n)]));
     $('step').classList.toggle('close', this.big);
