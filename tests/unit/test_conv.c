@@ -154,6 +154,54 @@ TEST(a_size_that_overflows_is_refused_before_it_is_multiplied)
     assert_int_equal(err.code, ERR_TOO_LARGE);
 }
 
+static void refused(const struct conv_params *params, struct shape in, enum error_code code,
+                    const char *field, const char *says)
+{
+    struct conv_plan plan;
+    struct error err;
+
+    assert_false(conv_plan_init(&plan, params, in, NULL, &err));
+    assert_string_equal(err.detail, says);
+    assert_string_equal(err.field, field);
+    assert_int_equal(err.code, code);
+}
+
+TEST(outputs_and_work_that_no_number_counts_are_refused)
+{
+    struct conv_params params = layer(65536, 1, 1, 0);
+
+    refused(&params, (struct shape){ 65536, 1, 1, 1 }, ERR_TOO_LARGE, "out_channels",
+            "the output is too large to count");
+    params = layer(32768, 32, 1, 0);
+    refused(&params, (struct shape){ 32768, 1, 32768, 32768 }, ERR_TOO_LARGE, "out_channels",
+            "the layer's work is too large to count");
+    params = layer(1, 1, 1, 0);
+    params.pool_type = POOL_MAX;
+    params.pool_kernel_size[0] = 2;
+    params.pool_kernel_size[1] = params.pool_stride[0] = params.pool_stride[1] = 1;
+    params.pool_pads[0] = params.pool_pads[2] = 1;
+    refused(&params, (struct shape){ 1, 1, 2147483647, 1 }, ERR_TOO_LARGE, "pool/padding",
+            "a pooled map's height would be 2147483648");
+}
+
+TEST(a_layer_without_filters_is_refused_and_depthwise_is_a_group_a_channel)
+{
+    struct conv_params params = layer(0, 3, 1, 0);
+    struct conv_plan plan;
+    struct error err;
+
+    refused(&params, textbook, ERR_SHAPE, "out_channels",
+            "the layer needs weights, or out_channels and kernel_size");
+    params = layer(3, 0, 1, 0);
+    refused(&params, textbook, ERR_SHAPE, "kernel_size",
+            "the layer needs weights, or out_channels and kernel_size");
+    params = layer(6, 3, 1, 0);
+    params.groups = 0;
+    assert_true(conv_plan_init(&plan, &params, textbook, NULL, &err));
+    assert_int_equal(plan.params.groups, 3);
+    assert_int_equal(plan.w_columns, 9);
+}
+
 /* ---- running ---- */
 
 struct bench {
@@ -420,6 +468,50 @@ TEST(the_workspace_that_is_planned_is_the_workspace_that_is_taken)
     assert_true(conv_run(&plan, &in, out, &b.context, &err));
     assert_true(arena_peak(b.arena) <= before + conv_workspace(&plan, b.pool) + 65536);
     assert_int_equal(arena_used(b.arena), before);
+    close_bench(&b);
+}
+
+/* Mirrored padding and pooling take memory of their own beside the engine's. */
+TEST(a_layer_whose_work_does_not_fit_the_memory_is_refused_and_leaves_nothing)
+{
+    struct conv_params params = layer(20, 3, 1, 1);
+    struct conv_plan plan;
+    struct conv_inputs in;
+    struct error err;
+    struct bench b;
+    uint64_t state = 8;
+    float *wanted, *out;
+    int refusals = 0;
+
+    params.padding_mode = PADDING_REFLECT;
+    params.pool_type = POOL_MAX;
+    open_bench(&b, 0);
+    for (int i = 0; conv_engine_name(i); i++) {
+        bool done = !conv_plan_init(&plan, &params, (struct shape){ 1, 8, 40, 40 },
+                                    conv_engine_name(i), &err);
+
+        if (done) /* an engine for other layers */
+            continue;
+        in = draw_inputs(&b, &plan, &state, false);
+        wanted = arena_new(b.arena, float, shape_count(plan.out));
+        out = arena_new(b.arena, float, shape_count(plan.out));
+        assert_true(conv_run(&plan, &in, wanted, &b.context, &err));
+        for (size_t size = 0; !done; size += 16384) {
+            struct arena *small = arena_create(size);
+            struct conv_context context = { NULL, small, &b.stop };
+
+            done = conv_run(&plan, &in, out, &context, &err);
+            if (!done) {
+                refusals++;
+                assert_int_equal(err.code, ERR_TOO_LARGE);
+                assert_non_null(strstr(err.detail, "of workspace are over the request's memory"));
+            }
+            assert_true(size < 64 << 20);
+            arena_destroy(small);
+        }
+        assert_memory_equal(out, wanted, shape_count(plan.out) * sizeof *out);
+    }
+    assert_true(refusals > 20);
     close_bench(&b);
 }
 

@@ -526,6 +526,18 @@ TEST(a_reply_that_does_not_fit_the_memory_says_what_to_ask_for)
     }
     layer.request.fields.format = FORMAT_RAW;
     assert_true(layer_encode(&layer, NULL, &err));
+    layer.request.fields.output_layout = OUTPUT_NHWC;
+    assert_false(layer_encode(&layer, NULL, &err));
+    assert_string_equal(err.field, "output_layout");
+    layer.request.fields.output_layout = OUTPUT_NCHW;
+    layer.request.maps = (const int[]){ 7, 6, 5, 4, 3 };
+    layer.request.map_count = 5;
+    assert_false(layer_encode(&layer, NULL, &err));
+    assert_string_equal(err.field, "maps");
+    layer.request.fields.what = WHAT_COLUMNS;
+    assert_false(layer_encode(&layer, NULL, &err));
+    assert_string_equal(err.field, "what");
+    assert_int_equal(err.code, ERR_TOO_LARGE);
     free(layer.output);
     layer_destroy(&layer);
 }
