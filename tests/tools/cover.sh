@@ -1,6 +1,7 @@
 #!/bin/sh
 # cover.sh BUILD: which share of each file's lines the tests reached, by gcov; the house's total
-# for core and api last. The lines themselves are in BUILD/*.gcov.
+# for core and api last. The lines themselves, ##### before those that were not reached:
+#   gcov -t -o build/cover/api build/cover/api/npy.gcda
 set -eu
 root=$PWD
 cd "$1"
