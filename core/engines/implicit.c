@@ -287,12 +287,16 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
 }
 
 /* Below this many weights a filter, swapped's transposition of the sums costs more than its
- * packing of nothing saves; below this many filters, its lanes are not full. */
+ * packing of nothing saves; below this many filters, its lanes are not full. They are, too, where
+ * the filters fill one vector, whose rows alone keep AVX-512's units busy. */
 static bool suits(const struct conv_plan *plan)
 {
+    const struct kernels *kernels = kernels_best();
     int filters = plan->maps.channels / plan->params.groups;
+    bool one_vector = kernels->swapped_rows == KERNEL_ROWS && filters > kernels->implicit_rows &&
+                      filters <= kernels->lanes;
 
-    return filters < 24 || plan->w_columns < 96;
+    return (filters < 24 && !one_vector) || plan->w_columns < 96;
 }
 
 static bool suits_pointwise(const struct conv_plan *plan)

@@ -17,9 +17,11 @@
 #include <string.h>
 
 enum {
-    CHUNK_BYTES = 20 * 1024,   /* of weights, that stay in L1 over a tile's outputs */
-    PLANES_BYTES = 480 * 1024, /* of a tile's planes, that stay in L2 */
-    TILE_OUTPUTS = 448,        /* of one map: their sums for a panel of filters are 56 KB */
+    CHUNK_BYTES = 20 * 1024,         /* of weights, that stay in L1 over a tile's outputs */
+    PLANES_BYTES = 480 * 1024,       /* of a tile's planes, that stay in L2 */
+    TILE_OUTPUTS = 448,              /* of one map: their sums for a panel of filters are 56 KB */
+    HALF_OUTPUTS = 4 * TILE_OUTPUTS, /* where planes are cut for one panel only */
+    LEAST_OUTPUTS = 64,  /* of a flat tile that is cut again, since it reads all weights */
     LEAST_FILTERS = 1024 /* times taps, of a tile that need not be less: planes are cut for each */
 };
 
@@ -46,12 +48,19 @@ static void shrink_filters(struct layer *l, int least)
         l->tiling.filters = half;
 }
 
+/* Only half of a panel's weights and sums are looked at. */
+static bool half_panels(const struct layer *l)
+{
+    return l->group_filters <= l->kernels->lanes;
+}
+
 static bool too_large(const struct layer *l)
 {
     size_t planes = l->planes.channel_step * (size_t)l->group_channels * sizeof(float);
 
     return (!l->tiling.whole && planes > PLANES_BYTES) ||
-           (int64_t)l->tiling.rows * l->tiling.columns > TILE_OUTPUTS;
+           (int64_t)l->tiling.rows * l->tiling.columns >
+               (half_panels(l) ? HALF_OUTPUTS : TILE_OUTPUTS);
 }
 
 /* Planes that stay in L2, tiles that end soon enough to be stopped, and enough of them. */
@@ -73,6 +82,11 @@ static void choose_tiles(struct layer *l, const struct conv_plan *plan)
         int before = t->filters;
 
         shrink_filters(l, t->whole ? 1 : LEAST_FILTERS / l->taps);
+        if (t->filters == before && t->flat && t->rows * t->columns / 2 >= LEAST_OUTPUTS) {
+            t->rows = parts(t->rows, 2); /* no pixel is cut twice */
+            l->planes = planes_of(plan, t);
+            before = 0;
+        }
         if (t->filters == before)
             break;
         count = tiling_count(t, plan);
@@ -230,7 +244,8 @@ static void run_panel(struct work *w, const float *weights, const float *bias, i
 {
     const struct layer *l = &w->layer;
     int fw = w->plan->params.kernel_size[1], panel = l->kernels->panel;
-    int chunk = at_least(1, CHUNK_BYTES / (int)sizeof(float) / panel / l->taps);
+    int bytes = CHUNK_BYTES * (half_panels(l) ? 2 : 1);
+    int chunk = at_least(1, bytes / (int)sizeof(float) / panel / l->taps);
     size_t step = (size_t)l->taps * (size_t)panel;
 
     for (int c = 0; c < l->group_channels; c += chunk) {

@@ -11,7 +11,7 @@
 
 /* Filters of an implicit kernel, outputs of a swapped one, and each direct block's rows:
  * [filters - 1][one vector, two vectors]. */
-#define TILE_MACS     (256 << 20)
+#define TILE_MACS     (128 << 20)
 #define IMPLICIT_ROWS 12
 #define SWAPPED_ROWS  14
 #define DIRECT_ROWS                                                                                \
