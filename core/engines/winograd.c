@@ -18,7 +18,7 @@ enum {
     PRODUCTS = 36,
     CHUNK_BYTES = 20 * 1024, /* of U for one product, that stay in L1 */
     TILES = 64,              /* at least so many at a time, where the map has them */
-    LEAST_FILTERS = 128
+    LEAST_FILTERS = 256      /* of a tile: pixels are transformed for each */
 };
 
 struct layer {
@@ -28,6 +28,14 @@ struct layer {
     struct tiling tiling;
     struct planes planes;
 };
+
+/* Can a tile not be stopped soon enough? A quarter more is let through. */
+static bool too_long(const struct layer *l)
+{
+    return (int64_t)l->tiling.rows * l->tiling.columns * PRODUCTS * l->channels *
+               l->tiling.filters >
+           l->kernels->tile_macs / 4 * 5;
+}
 
 static struct layer layer_of(const struct conv_plan *plan)
 {
@@ -46,10 +54,10 @@ static struct layer layer_of(const struct conv_plan *plan)
     l.tiling = tiling_of(&l.tiles);
     l.tiling.columns = at_most(l.tiling.width, TILES);
     l.tiling.rows = at_most(l.tiling.height, parts(TILES, l.tiling.columns));
-    while (l.tiling.filters > LEAST_FILTERS &&
-           (int64_t)l.tiling.rows * l.tiling.columns * PRODUCTS * l.channels * l.tiling.filters >
-               l.kernels->tile_macs)
+    while (l.tiling.filters > LEAST_FILTERS && too_long(&l))
         l.tiling.filters = parts(parts(l.tiling.filters, 2), l.kernels->panel) * l.kernels->panel;
+    while (l.tiling.rows > 1 && too_long(&l))
+        l.tiling.rows = parts(l.tiling.rows, 2);
     l.pitch = parts(l.tiling.rows * l.tiling.columns, 16) * 16;
     l.planes = planes_of(&l.tiles, &l.tiling);
     tiling_count(&l.tiling, &l.tiles);
