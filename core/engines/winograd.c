@@ -34,7 +34,7 @@ static bool too_long(const struct layer *l)
 {
     return (int64_t)l->tiling.rows * l->tiling.columns * PRODUCTS * l->channels *
                l->tiling.filters >
-           l->kernels->tile_macs / 4 * 5;
+           (int64_t)l->kernels->tile_macs / 4 * 5;
 }
 
 static struct layer layer_of(const struct conv_plan *plan)
