@@ -278,19 +278,6 @@ struct blob request_bytes(const struct request *request)
     return request_with_body(request, request->body, request->size);
 }
 
-void requests_warm(int port)
-{
-    size_t count;
-    const struct request *requests = requests_all(&count);
-
-    for (size_t i = 0; i < count; i++) {
-        struct blob blob = request_bytes(&requests[i]);
-
-        free(attack(port, blob.data, blob.size, 60000).data);
-        free(blob.data);
-    }
-}
-
 /* --- folders of layers --- */
 
 const char *folder_create(void)

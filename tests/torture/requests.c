@@ -379,3 +379,16 @@ const struct request *requests_all(size_t *count)
     *count = list.count;
     return list.items;
 }
+
+void requests_warm(int port)
+{
+    size_t count;
+    const struct request *requests = requests_all(&count);
+
+    for (size_t i = 0; i < count; i++) {
+        struct blob blob = request_bytes(&requests[i]);
+
+        free(attack(port, blob.data, blob.size, 60000).data);
+        free(blob.data);
+    }
+}
