@@ -93,6 +93,7 @@ bool json_utf8(struct bytes text)
     return true;
 }
 
+/* Eight bytes at once, while none of them is a quote, a backslash, control or not ASCII. */
 static void skip_plain(struct scan *scan)
 {
     const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;

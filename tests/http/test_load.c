@@ -15,6 +15,9 @@
 #define LIGHT                                                                                      \
     "{\"image\":{\"sample\":\"noise\",\"size\":128},\"weights\":{\"random\":{\"seed\":1}},"        \
     "\"out_channels\":32,\"kernel_size\":9,\"data\":\"none\"}"
+#define MIDDLE /* a tenth of a second and more */                                                  \
+    "{\"image\":{\"sample\":\"noise\",\"size\":128},\"weights\":{\"random\":{\"seed\":1}},"        \
+    "\"out_channels\":32,\"kernel_size\":9,\"algorithm\":\"reference\",\"data\":\"none\"}"
 #define HEAVY                                                                                      \
     "{\"image\":{\"sample\":\"noise\",\"size\":512},\"weights\":{\"random\":{\"seed\":1}},"        \
     "\"out_channels\":64,\"kernel_size\":63,\"algorithm\":\"reference\",\"data\":\"none\"}"
@@ -104,10 +107,11 @@ TEST(sigterm_during_50_requests_loses_none_of_them)
 {
     struct daemon *daemon =
         daemon_start("--workers", "2", "--queue", "60", "--shutdown-timeout", "5min");
-    const char *request = posted(LIGHT);
     int fds[50];
 
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 50; i++) { /* the first two keep both workers until the signal is there */
+        const char *request = posted(i < 2 ? MIDDLE : LIGHT);
+
         fds[i] = raw_open(daemon);
         raw_write(fds[i], request, strlen(request));
     }
