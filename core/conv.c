@@ -397,7 +397,7 @@ static bool run_padded(const struct conv_plan *plan, const struct conv_inputs *i
     copy = arena_new(context->arena, float, shape_count(padded.in));
     if (!copy)
         return no_memory(plan, context, err);
-    padding_copy(plan, in->image, copy, context->pool);
+    padding_copy(plan, in->image, copy, context);
     inputs.image = copy;
     return run_engine(&padded, &inputs, maps, context, err);
 }

@@ -46,23 +46,48 @@ static int source(int mode, int i, int size)
     return -1;
 }
 
-float conv_pixel(const struct conv_plan *plan, const float *plane, int y, int x)
+/* The row that stands at y; NULL: padding_value alone. */
+static const float *row_at(const struct conv_plan *plan, const float *plane, int y)
 {
     int row = source(plan->params.padding_mode, y, plan->in.height);
-    int column = source(plan->params.padding_mode, x, plan->in.width);
 
-    if (row < 0 || column < 0)
-        return plan->params.padding_value;
-    return plane[(size_t)row * (size_t)plan->in.width + (size_t)column];
+    return row < 0 ? NULL : plane + (size_t)row * (size_t)plan->in.width;
+}
+
+static float pixel_at(const struct conv_plan *plan, const float *row, int x)
+{
+    int column = row ? source(plan->params.padding_mode, x, plan->in.width) : -1;
+
+    return column < 0 ? plan->params.padding_value : row[column];
+}
+
+float conv_pixel(const struct conv_plan *plan, const float *plane, int y, int x)
+{
+    return pixel_at(plan, row_at(plan, plane, y), x);
+}
+
+static void copy_row(const struct conv_plan *plan, const float *row, float *to)
+{
+    int left = plan->params.pads[1], width = plan->in.width, right = width + plan->params.pads[3];
+
+    for (int x = -left; x < 0; x++)
+        *to++ = pixel_at(plan, row, x);
+    if (row)
+        memcpy(to, row, (size_t)width * sizeof *to);
+    for (int x = 0; !row && x < width; x++)
+        to[x] = plan->params.padding_value;
+    for (int x = width; x < right; x++)
+        to[x] = pixel_at(plan, row, x);
 }
 
 struct copying {
     const struct conv_plan *plan;
     const float *image;
     float *copy;
+    const atomic_bool *stop;
 };
 
-/* One plane: [H + top + bottom][W + left + right]. */
+/* One plane: [H + top + bottom][W + left + right]. Most rows of wide padding are the one above. */
 static void copy_plane(void *arg, int index, int slot)
 {
     const struct copying *job = arg;
@@ -71,26 +96,25 @@ static void copy_plane(void *arg, int index, int slot)
     int height = plan->in.height, width = plan->in.width;
     size_t wide = (size_t)width + (size_t)pads[1] + (size_t)pads[3];
     const float *plane = job->image + (size_t)index * (size_t)height * (size_t)width;
+    const float *row, *above = plane;
     float *to =
         job->copy + (size_t)index * wide * ((size_t)height + (size_t)pads[0] + (size_t)pads[2]);
 
     (void)slot;
-    for (int y = -pads[0]; y < height + pads[2]; y++, to += wide) {
-        for (int x = -pads[1]; x < 0; x++)
-            to[x + pads[1]] = conv_pixel(plan, plane, y, x);
-        if (y >= 0 && y < height)
-            memcpy(to + pads[1], plane + (size_t)y * (size_t)width, (size_t)width * sizeof *to);
+    for (int y = -pads[0]; y < height + pads[2] && !atomic_load(job->stop); y++, above = row) {
+        row = row_at(plan, plane, y);
+        if (y > -pads[0] && row == above)
+            memcpy(to, to - wide, wide * sizeof *to);
         else
-            for (int x = 0; x < width; x++)
-                to[pads[1] + x] = conv_pixel(plan, plane, y, x);
-        for (int x = width; x < width + pads[3]; x++)
-            to[pads[1] + x] = conv_pixel(plan, plane, y, x);
+            copy_row(plan, row, to);
+        to += wide;
     }
 }
 
-void padding_copy(const struct conv_plan *plan, const float *image, float *copy, struct pool *pool)
+void padding_copy(const struct conv_plan *plan, const float *image, float *copy,
+                  const struct conv_context *context)
 {
-    struct copying job = { plan, image, copy };
+    struct copying job = { plan, image, copy, context->stop };
 
-    pool_for(pool, plan->in.count * plan->in.channels, copy_plane, &job);
+    pool_for(context->pool, plan->in.count * plan->in.channels, copy_plane, &job);
 }

@@ -9,4 +9,5 @@ bool padding_needs_copy(const struct conv_plan *plan);
 struct conv_plan padding_plan(const struct conv_plan *plan);
 
 /* copy: padding_plan()'s input, [N, C, H + top + bottom, W + left + right]. */
-void padding_copy(const struct conv_plan *plan, const float *image, float *copy, struct pool *pool);
+void padding_copy(const struct conv_plan *plan, const float *image, float *copy,
+                  const struct conv_context *context);

@@ -2,6 +2,7 @@
 #include "tests/testing.h"
 
 #include "core/core.h"
+#include "core/padding.h"
 #include "tests/random_layer.h"
 
 #include <float.h>
@@ -446,6 +447,28 @@ TEST(a_stopped_layer_ends_with_the_deadline_error)
     atomic_store(&b.stop, true);
     assert_false(conv_run(&plan, &in, out, &b.context, &err));
     assert_int_equal(err.code, ERR_DEADLINE);
+    close_bench(&b);
+}
+
+/* With 4096 of padding all around, the copy is most of a small layer's work. */
+TEST(the_copy_of_padding_stops_at_the_deadline_too)
+{
+    const float pixel = 1;
+    struct conv_params params = layer(1, 1, 1, 1);
+    struct conv_plan plan;
+    struct error err;
+    struct bench b;
+    float copy[9] = { 0 };
+
+    params.padding_mode = PADDING_REPLICATE;
+    open_bench(&b, 0);
+    assert_true(conv_plan_init(&plan, &params, (struct shape){ 1, 1, 1, 1 }, NULL, &err));
+    atomic_store(&b.stop, true);
+    padding_copy(&plan, &pixel, copy, &b.context);
+    assert_true(copy[0] == 0 && copy[8] == 0);
+    atomic_store(&b.stop, false);
+    padding_copy(&plan, &pixel, copy, &b.context);
+    assert_true(copy[0] == 1 && copy[8] == 1);
     close_bench(&b);
 }
 
