@@ -19,7 +19,8 @@ static const struct kernels *choose(void)
     const char *only = getenv("CONVOLVED_ISA");
 
     for (size_t i = 0; i < sizeof widest_first / sizeof widest_first[0]; i++)
-        if (widest_first[i]->runs_here() && (!only || !strcmp(only, widest_first[i]->isa)))
+        if (widest_first[i]->runs_here() &&
+            (!only || !*only || !strcmp(only, widest_first[i]->isa)))
             return widest_first[i];
     return &kernels_portable;
 }

@@ -167,7 +167,20 @@ static void warn_unknown(const char *variable)
             near ? "did you mean " : "see convolved --help", near ? near : "");
 }
 
-/* CONVOLVED_ISA is core's own. */
+/* CONVOLVED_ISA is core's own: it takes the kernels of this name, or the portable ones. */
+static bool check_isa(void)
+{
+    const char *wanted = getenv("CONVOLVED_ISA");
+
+    if (!wanted || !*wanted || !strcmp(wanted, conv_isa()))
+        return true;
+    fprintf(stderr,
+            "convolved: CONVOLVED_ISA is \"%s\"; it must be avx512, avx2 or portable, and what "
+            "this machine has\n",
+            wanted);
+    return false;
+}
+
 static bool read_environment(struct config *config, struct origins *origins)
 {
     for (char **variable = environ; *variable; variable++) {
@@ -367,7 +380,7 @@ enum config_wish config_read(struct config *config, int argc, char **argv, char 
 
     for (int i = 0; i < OPTIONS; i++)
         set(config, &origins, &options[i], "default", options[i].preset);
-    if (!read_environment(config, &origins) || !read_port(config, &origins) ||
+    if (!read_environment(config, &origins) || !check_isa() || !read_port(config, &origins) ||
         !read_activation(config, &origins))
         return CONFIG_USAGE;
     wish = read_arguments(config, &origins, argc, argv, arguments);

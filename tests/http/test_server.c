@@ -319,6 +319,14 @@ TEST(an_unknown_variable_is_a_warning_with_the_nearest_name)
     assert_ran(run("CONVOLVED_ISA=portable $P --print-config", " | grep -c warning"), 1, "0");
 }
 
+TEST(kernels_that_do_not_run_here_are_refused)
+{
+    assert_ran(run("CONVOLVED_ISA=avx513 $P --print-config", ""), 2,
+               "CONVOLVED_ISA is \"avx513\"; it must be avx512, avx2 or portable");
+    assert_ran(run("CONVOLVED_ISA=portable $P version", ""), 0, "(portable kernels");
+    assert_ran(run("[ \"$(CONVOLVED_ISA= $P version)\" = \"$($P version)\" ]", ""), 0, "");
+}
+
 TEST(a_port_that_is_taken_is_exit_3_with_the_way_out)
 {
     struct ran ran = run("$P --listen ", text_format("127.0.0.1:%d", daemon_shared()->port));
