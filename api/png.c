@@ -14,7 +14,8 @@ enum {
     FILTER_NONE = 0,
     FILTER_SUB = 1,
     FILTER_UP = 2,
-    FILTER_PAETH = 4
+    FILTER_PAETH = 4,
+    SAMPLE = 4
 };
 
 static uint8_t *put_number(uint8_t *out, uint32_t number)
@@ -41,45 +42,35 @@ static uint32_t checksum_append(uint32_t a, uint32_t b, size_t b_size)
     return low | (uint32_t)((grown + (a >> 16) + (b >> 16)) % MODULUS) << 16;
 }
 
-/* The sum of absolute differences: how simple a row is, roughly. */
-static uint32_t row_cost(const uint8_t *row, size_t size)
+static inline uint8_t least(uint8_t a, uint8_t b)
 {
-    uint32_t cost = 0;
-
-    for (size_t i = 0; i < size; i++) {
-        uint8_t zero = row[i] < 128 ? 0 : 255; /* psadbw sums distances between bytes */
-
-        cost += (uint32_t)abs(row[i] - zero);
-    }
-    return cost;
+    return a < b ? a : b;
 }
 
-static void subtract(uint8_t *restrict out, const uint8_t *restrict row,
-                     const uint8_t *restrict from, size_t size)
+static inline uint8_t most(uint8_t a, uint8_t b)
 {
-    for (size_t i = 0; i < size; i++)
-        out[i] = (uint8_t)(row[i] - from[i]);
+    return a > b ? a : b;
 }
 
-/* Paeth's guess is the one of left (a), above (b) and above left (c) that is nearest to a + b - c.
- * In 16 bits, so that the compiler's vectors hold eight. */
-static void subtract_paeth(uint8_t *restrict out, const uint8_t *restrict row,
-                           const uint8_t *restrict above, size_t pixel, size_t size)
+/* Paeth's guess from left (a), above (b) and above left (c): the nearest of them to a + b - c. With
+ * a and b in order: the lower is as far from that as c is below the higher, the higher as c is above
+ * the lower (where c is not, it is the nearest), and c by the difference of the two. Eight bits are
+ * enough, so that the compiler's vectors hold sixteen. */
+static inline uint8_t paeth(uint8_t a, uint8_t b, uint8_t c)
 {
-    const uint8_t *left = row - pixel, *above_left = above - pixel;
+    uint8_t low = least(a, b), high = most(a, b);
+    uint8_t to_low = most(high, c) - c, to_high = c - least(low, c);
+    uint8_t near = least(to_low, to_high), to_c = most(to_low, to_high) - near;
 
-    for (size_t i = 0; i < size; i++) {
-        int16_t a = left[i], b = above[i], c = above_left[i];
-        int16_t to_a = (int16_t)(b - c), to_b = (int16_t)(a - c), to_c = (int16_t)(to_a + to_b);
-        int16_t nearest;
+    return near > to_c ? c : near == to_low ? low : high;
+}
 
-        to_a = to_a < 0 ? (int16_t)-to_a : to_a;
-        to_b = to_b < 0 ? (int16_t)-to_b : to_b;
-        to_c = to_c < 0 ? (int16_t)-to_c : to_c;
-        nearest = to_b <= to_c ? b : c;
-        nearest = to_a <= to_b && to_a <= to_c ? a : nearest;
-        out[i] = (uint8_t)(row[i] - nearest);
-    }
+/* How far a difference is from zero, either way round; so that the compiler sees psadbw. */
+static inline uint32_t distance(uint8_t difference)
+{
+    uint8_t zero = difference < 128 ? 0 : 255;
+
+    return (uint32_t)abs(difference - zero);
 }
 
 /* What all blocks of one file share. */
@@ -94,6 +85,47 @@ struct work {
     size_t *packed; /* bytes of each chunk */
     uint32_t *checksums;
 };
+
+/* The filter of a row that leaves the least: the least sum of distances but for the first pixel. */
+static int best_filter(const struct work *work, size_t y)
+{
+    static const int filters[] = { FILTER_NONE, FILTER_SUB, FILTER_UP, FILTER_PAETH };
+    const uint8_t *row = work->png->pixels + y * work->row, *above = row - work->row;
+    uint32_t costs[4] = { 0 };
+    size_t pixel = work->pixel;
+    int best = 0;
+
+    if (!y)
+        return FILTER_SUB;
+    for (size_t i = pixel; i < work->row; i++) {
+        uint8_t x = row[i], a = row[i - pixel], b = above[i], c = above[i - pixel];
+
+        costs[0] += distance(x);
+        costs[1] += distance(x - a);
+        costs[2] += distance(x - b);
+        costs[3] += distance(x - paeth(a, b, c));
+    }
+    for (int i = 1; i < 4; i++)
+        if (costs[i] < costs[best])
+            best = i;
+    return filters[best];
+}
+
+static void subtract(uint8_t *restrict out, const uint8_t *restrict row,
+                     const uint8_t *restrict from, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        out[i] = (uint8_t)(row[i] - from[i]);
+}
+
+static void subtract_paeth(uint8_t *restrict out, const uint8_t *restrict row,
+                           const uint8_t *restrict above, size_t pixel, size_t size)
+{
+    const uint8_t *left = row - pixel, *above_left = above - pixel;
+
+    for (size_t i = 0; i < size; i++)
+        out[i] = (uint8_t)(row[i] - paeth(left[i], above[i], above_left[i]));
+}
 
 /* One row with its filter's number in front. */
 static void filter_row(const struct work *work, uint8_t *out, size_t y, int filter)
@@ -115,32 +147,11 @@ static void filter_row(const struct work *work, uint8_t *out, size_t y, int filt
     }
 }
 
-/* The row by the filter that leaves the least. */
-static void filter_row_best(const struct work *work, uint8_t *out, size_t y)
-{
-    static const int filters[] = { FILTER_SUB, FILTER_UP, FILTER_PAETH };
-    uint32_t least = row_cost(work->png->pixels + y * work->row, work->row), cost;
-    int best = FILTER_NONE, last = FILTER_NONE;
-
-    for (int i = 0; i < (y ? 3 : 1); i++) {
-        last = filters[i];
-        filter_row(work, out, y, last);
-        cost = row_cost(out + 1, work->row);
-        if (cost < least)
-            least = cost, best = last;
-    }
-    if (best != last)
-        filter_row(work, out, y, best);
-}
-
 static uint8_t *filter_rows(const struct work *work, uint8_t *out, size_t from, size_t to,
                             size_t step, bool filtered)
 {
     for (size_t y = from; y < to; y += step, out += work->row + 1)
-        if (filtered)
-            filter_row_best(work, out, y);
-        else
-            filter_row(work, out, y, FILTER_NONE);
+        filter_row(work, out, y, filtered ? best_filter(work, y) : FILTER_NONE);
     return out;
 }
 
@@ -148,7 +159,7 @@ static uint8_t *filter_rows(const struct work *work, uint8_t *out, size_t from, 
  * some rows of the block, done both ways, decide. */
 static bool filters_pay(const struct work *work, uint8_t *scratch, size_t from, size_t to)
 {
-    size_t step = (to - from + 15) / 16;
+    size_t step = (to - from + SAMPLE - 1) / SAMPLE;
     double plain, filtered;
 
     plain = huffman_estimate(scratch,
