@@ -37,6 +37,7 @@ struct implicit_call {
     size_t out_step;      /* from one filter's output to the next one's */
     int columns;          /* outputs to store, at most a panel (narrow: a vector) */
     const float *bias;    /* [rows], or NULL: go on from what out holds */
+    bool stream;          /* store past the caches: a whole panel, 64-byte aligned */
 };
 
 /* Filters on lanes: sums[rows][panel] = bias + pixels * weights; rows are neighbouring outputs.
@@ -93,6 +94,7 @@ struct kernels {
 
     /* Indexed by rows. narrow: one vector of outputs, read from the windows. */
     implicit_kernel *const *implicit_pack, *const *implicit_packed, *const *implicit_narrow;
+    void (*streamed)(void); /* after `stream`: from now on, other threads see what was stored */
 
     /* Indexed by rows. swapped_half: the panel's second half has no filters. */
     swapped_kernel *const *swapped, *const *swapped_half;

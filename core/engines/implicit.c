@@ -23,7 +23,8 @@ enum {
     PANEL_DEPTH = 1024,      /* the most, where one channel has more taps: nothing is packed */
     BLOCK_FILTERS = 264,     /* whose weights of a chunk stay in L2 */
     TILE_BYTES = 384 * 1024, /* of sums */
-    PLANES_BYTES = 256 * 1024
+    PLANES_BYTES = 256 * 1024,
+    STREAM_FLOATS = 2 << 20 /* of maps that are written past the caches */
 };
 
 /* The layer in numbers that every function here needs. */
@@ -176,7 +177,8 @@ struct work {
     struct scratch scratch;
     struct windows in; /* a chunk's: channels and pixels move on */
     const float *weights, *bias;
-    bool first; /* chunk: sums start from the bias */
+    bool first;  /* chunk: sums start from the bias */
+    bool stream; /* whole panels past the caches */
 };
 
 /* One panel of X_col, [depth x columns], times all of the tile's filters. out: [filters][columns],
@@ -193,6 +195,7 @@ static void run_panel(const struct work *w, const float *pixels, int columns, fl
     call.panel = w->scratch.panel;
     call.out_step = w->plan->col_columns;
     call.columns = columns;
+    call.stream = w->stream && columns == kernels->panel && (uintptr_t)out % 64 == 0;
     for (int i = 0, k = 0; k < w->tile.filters; i++, k += rows) {
         rows = panel_rows(w->tile.filters, kernels->implicit_rows, i);
         call.out = out + (size_t)k * call.out_step;
@@ -215,12 +218,13 @@ static void run_row(const struct work *w, const float *pixels, int columns, int 
 
     for (int x = 0; x < columns; x += step) {
         int count = at_most(step, columns - x);
-        struct work tail = *w;
+        struct work tail;
 
         if (x + step <= readable) {
             run_panel(w, pixels + x, count, out + x);
             continue;
         }
+        tail = *w;
         kernels->cut(&(struct cut_call){ .to = w->scratch.panel,
                                          .to_step = (size_t)step,
                                          .from = pixels + x,
@@ -252,6 +256,15 @@ static void run_chunk(const struct work *w, float *out)
                 out + (size_t)y * width);
 }
 
+/* Maps that would leave the caches before anybody looks at them need not come in: lines that are
+ * written as a whole, once, go straight to memory. Cached, the same panel's lines of many maps also
+ * push each other out, where a map's size is a multiple of 4 KB and so all are in one set of L1. */
+static bool streams(const struct layer *l, const struct conv_plan *plan)
+{
+    return l->chunk == l->group_channels && plan->params.activation == ACTIVATION_NONE &&
+           shape_count(plan->maps) > STREAM_FLOATS && plan->col_columns % 16 == 0;
+}
+
 static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
@@ -268,6 +281,7 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     filter = times(w.tile.group, l->group_filters) + (size_t)w.tile.filter;
     image = conv_group_image(plan, in->image, w.tile.picture, (int)filter);
     w.bias = bias + filter;
+    w.stream = streams(l, plan);
     planes_offsets(&l->planes, plan, w.scratch.offset);
     for (int c = 0; c < l->group_channels; c += l->chunk) {
         int count = at_most(l->chunk, l->group_channels - c);
@@ -283,6 +297,8 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
         run_chunk(&w, tile_maps(&l->tiling, plan, w.tile, maps));
         image += (size_t)count * plane;
     }
+    if (w.stream)
+        l->kernels->streamed();
     tile_finish(&l->tiling, plan, w.tile, maps);
 }
 

@@ -47,5 +47,15 @@ static inline lanes lanes_fma(lanes a, lanes b, lanes c)
     return _mm512_fmadd_ps(a, b, c);
 }
 
+static inline void lanes_stream(float *to, lanes value)
+{
+    _mm512_stream_ps(to, value);
+}
+
+static void streamed(void)
+{
+    _mm_sfence();
+}
+
 #include "core/kernels/kernels.inc"
 #endif

@@ -93,4 +93,13 @@ static __attribute__((noinline)) lanes lanes_fma(lanes a, lanes b, lanes c)
 
 #endif
 
+static inline void lanes_stream(float *to, lanes value)
+{
+    *(lanes *)to = value;
+}
+
+static void streamed(void)
+{
+}
+
 #include "core/kernels/kernels.inc"
