@@ -290,7 +290,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* The whole grammar, a byte at a time: long numbers, exponents, and what is wrong. */
+/* The whole grammar, a byte at a time: long numbers, and what is wrong. */
 static __attribute__((noinline)) const char *read_slowly(const char *text, float *value)
 {
     const char *p = text + (*text == '-');
@@ -349,6 +349,23 @@ static uint64_t digits_value(uint64_t bytes, unsigned count)
     return (bytes & 0x0000ffff0000ffff) * 42949672960001 >> 32;
 }
 
+/* e-12 at p, added to *exponent; returns its end. NULL: no exponent, or one of three digits. */
+static inline const char *read_exponent(const char *p, long *exponent)
+{
+    bool minus = *++p == '-', two;
+    long given;
+
+    p += minus | (*p == '+');
+    if (!is_digit(*p))
+        return NULL;
+    two = is_digit(p[1]);
+    given = two ? (p[0] - '0') * 10 + p[1] - '0' : p[0] - '0';
+    *exponent += minus ? -given : given;
+    p += 1 + two;
+    return is_digit(*p) ? NULL : p;
+}
+
+/* Branches ask only for what is seldom: how long a number is, and its sign, cannot be foretold. */
 const char *float_read(const char *text, float *value)
 {
     static const uint64_t tens[] = {
@@ -361,7 +378,7 @@ const char *float_read(const char *text, float *value)
 
     memcpy(&bytes, p, 8);
     before = leading_digits(bytes);
-    if (before == 0 || before == 8 || (before > 1 && *p == '0'))
+    if (before == 0 || is_digit(p[before]) || (before > 1 && *p == '0'))
         return read_slowly(text, value);
     m = digits_value(bytes, before);
     p += before;
@@ -373,22 +390,21 @@ const char *float_read(const char *text, float *value)
         m = m * tens[behind] + digits_value(bytes, behind);
         p += behind;
         exponent = -(long)behind;
-        if (behind == 8) { /* eight more at most; what follows them no float can feel */
+        if (is_digit(*p)) { /* eight more at most; what follows them no float can feel */
             memcpy(&bytes, p, 8);
             behind = leading_digits(bytes);
             if (before > 3)
                 return read_slowly(text, value);
-            if (behind)
-                m = m * tens[behind] + digits_value(bytes, behind);
+            m = m * tens[behind] + digits_value(bytes, behind);
             p += behind;
             exponent -= (long)behind;
             if (behind == 8 && m < 1000000000000)
                 return read_slowly(text, value);
-            while (behind == 8 && is_digit(*p))
+            while (is_digit(*p))
                 p++;
         }
     }
-    if (*p == 'e' || *p == 'E' || !scale_exactly(m, exponent, *text == '-', value))
+    if ((*p | 0x20) == 'e' && !(p = read_exponent(p, &exponent)))
         return read_slowly(text, value);
-    return p;
+    return scale_exactly(m, exponent, *text == '-', value) ? p : read_slowly(text, value);
 }
