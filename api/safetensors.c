@@ -104,8 +104,9 @@ static const cJSON *pick(const cJSON *header, const char *name, struct error *er
     return NULL;
 }
 
-/* cJSON does not say whether the text was wrong or memory was out; the strict scan can tell. */
-static bool fail_header(struct bytes header, struct arena *arena, struct error *err)
+/* cJSON does not say whether the text was wrong or memory was out; the strict scan can tell. True
+ * with err: it was the memory. */
+static bool lacks_memory(struct bytes header, struct arena *arena, struct error *err)
 {
     char *copy = arena_zeroed(arena, header.size + BODY_SLACK, 1); /* the scan looks behind it */
     struct json_store store = { 0 };
@@ -113,11 +114,11 @@ static bool fail_header(struct bytes header, struct arena *arena, struct error *
     size_t nul;
 
     if (!copy)
-        return fail(err, ERR_TOO_LARGE, "weights", "there is no memory left for the weights");
+        return !fail(err, ERR_TOO_LARGE, "weights", "there is no memory left for the weights");
     memcpy(copy, header.data, header.size);
     if (json_scan((struct bytes){ copy, header.size }, &store, arena, &rest, &nul, err))
-        return fail(err, ERR_BUSY, "", "there is not enough memory for the JSON; try again");
-    return err->code == ERR_TOO_LARGE ? false : BAD("the safetensors header is not a JSON object");
+        return !fail(err, ERR_BUSY, "", "there is not enough memory for the JSON; try again");
+    return err->code == ERR_TOO_LARGE;
 }
 
 cJSON *safetensors_header(struct bytes text, struct arena *arena, struct error *err)
@@ -126,10 +127,8 @@ cJSON *safetensors_header(struct bytes text, struct arena *arena, struct error *
 
     if (cJSON_IsObject(header))
         return header;
-    if (header)
+    if (header || !lacks_memory(text, arena, err))
         BAD("the safetensors header is not a JSON object");
-    else
-        fail_header(text, arena, err);
     cJSON_Delete(header);
     return NULL;
 }
