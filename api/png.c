@@ -15,7 +15,7 @@ enum {
     FILTER_SUB = 1,
     FILTER_UP = 2,
     FILTER_PAETH = 4,
-    SAMPLE = 4
+    SAMPLE = 4 /* rows of a block */
 };
 
 static uint8_t *put_number(uint8_t *out, uint32_t number)
