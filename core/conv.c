@@ -318,16 +318,17 @@ size_t conv_packed_size(const struct conv_plan *plan)
 void conv_pack(const struct conv_plan *plan, const struct conv_inputs *in, void *packed)
 {
     struct conv_plan seen = plan->engine->pads ? *plan : padding_plan(plan);
+    const atomic_bool never = false;
+    const struct engine_inputs inputs = { in->image, in->weights, in->bias, &never };
 
     for (int i = 0; plan->engine->prepare && i < plan->packs; i++)
-        plan->engine->prepare(&seen, in, packed, i);
+        plan->engine->prepare(&seen, &inputs, packed, i);
 }
 
 struct run {
     const struct conv_plan *plan;
-    const struct conv_inputs *in;
+    struct engine_inputs in;
     float *maps;
-    const atomic_bool *stop;
     void *packed; /* while it is written */
     const void *shared;
     char *scratch;
@@ -338,8 +339,8 @@ static void run_pack(void *arg, int pack, int slot)
     const struct run *run = arg;
 
     (void)slot;
-    if (!atomic_load_explicit(run->stop, memory_order_relaxed))
-        run->plan->engine->prepare(run->plan, run->in, run->packed, pack);
+    if (!conv_stopped(&run->in))
+        run->plan->engine->prepare(run->plan, &run->in, run->packed, pack);
 }
 
 static void run_tile(void *arg, int tile, int slot)
@@ -347,8 +348,8 @@ static void run_tile(void *arg, int tile, int slot)
     const struct run *run = arg;
     const struct conv_plan *plan = run->plan;
 
-    if (!atomic_load_explicit(run->stop, memory_order_relaxed))
-        plan->engine->run(plan, run->in, run->maps, run->shared,
+    if (!conv_stopped(&run->in))
+        plan->engine->run(plan, &run->in, run->maps, run->shared,
                           run->scratch + (size_t)slot * plan->scratch, tile);
 }
 
@@ -366,7 +367,10 @@ static bool run_engine(const struct conv_plan *plan, const struct conv_inputs *i
 {
     size_t slots = (size_t)pool_slots(context->pool);
     struct pool *pool = plan->macs < SPLIT_MACS ? NULL : context->pool;
-    struct run run = { plan, in, maps, context->stop, NULL, in->packed, NULL };
+    struct run run = { .plan = plan,
+                       .in = { in->image, in->weights, in->bias, context->stop },
+                       .maps = maps,
+                       .shared = in->packed };
 
     run.scratch = arena_alloc(context->arena, slots, plan->scratch);
     if (!run.scratch)

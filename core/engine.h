@@ -5,6 +5,19 @@
 /* Below so many multiply-adds, two workers are no faster than one. */
 enum { SPLIT_MACS = 5 * 1000 * 1000 };
 
+/* What packs and tiles are made of. */
+struct engine_inputs {
+    const float *image, *weights, *bias; /* as in conv_inputs */
+    const atomic_bool *stop;
+};
+
+/* Is the run to be given up? Asked before each pack and tile, and within those that may take more
+ * than about 2 ms: what they leave is then nobody's. */
+static inline bool conv_stopped(const struct engine_inputs *in)
+{
+    return atomic_load_explicit(in->stop, memory_order_relaxed);
+}
+
 struct engine {
     const char *name;
     bool exact; /* keeps conv.h's definition bit for bit */
@@ -20,12 +33,12 @@ struct engine {
 
     /* Before the tiles: turns weights and bias into what the tiles read, each pack on any thread.
      * May be NULL. What it writes may not depend on the picture's size: a stored layer keeps it. */
-    void (*prepare)(const struct conv_plan *plan, const struct conv_inputs *in, void *shared,
+    void (*prepare)(const struct conv_plan *plan, const struct engine_inputs *in, void *shared,
                     int pack);
 
     /* Any tile on any thread, at the same time as others. Writes plan->maps' floats: the sums from
      * the bias, then conv_finish() on them while they are in the cache. */
-    void (*run)(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
+    void (*run)(const struct conv_plan *plan, const struct engine_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile);
 };
 

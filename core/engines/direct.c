@@ -196,7 +196,7 @@ static struct direct_call call_of(const struct layer *l, const struct conv_plan 
 struct work {
     struct layer layer;
     const struct conv_plan *plan;
-    const struct conv_inputs *in;
+    const struct engine_inputs *in;
     struct scratch scratch;
     float *maps;
 };
@@ -226,7 +226,7 @@ static void run_part(const struct work *w, struct tile tile)
 }
 
 /* A tile in three parts, when the one in the middle sees no padding and is worth it. */
-static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
+static void run(const struct conv_plan *plan, const struct engine_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile_index)
 {
     const struct conv_params *p = &plan->params;

@@ -7,7 +7,13 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-enum { TILE_BYTES = 768 * 1024, LEAST_COLUMNS = 64, BLAS_BUFFER = 130 << 20 };
+enum {
+    TILE_BYTES = 768 * 1024,
+    LEAST_COLUMNS = 64,
+    LEAST_FILTERS = 64,      /* of a product: BLAS packs X_col for each */
+    PRODUCT_MACS = 64 << 20, /* about 2 ms, between two looks whether to stop */
+    BLAS_BUFFER = 130 << 20
+};
 
 bool blas_has_room(void)
 {
@@ -55,10 +61,10 @@ static bool small_kernels_have_room(int filters, int depth)
     return memory_is_left(8 * sizeof(float) * (size_t)(filters > depth ? filters : depth));
 }
 
-static void multiply_plainly(const struct conv_plan *plan, const float *weights, const float *x_col,
-                             int columns, float *c)
+static void multiply_plainly(const struct conv_plan *plan, const float *weights, int filters,
+                             const float *x_col, int columns, float *c)
 {
-    int filters = plan->maps.channels / plan->params.groups, depth = (int)plan->w_columns;
+    int depth = (int)plan->w_columns;
 
     for (int i = 0; i < filters; i++, c += plan->col_columns, weights += depth)
         for (int d = 0; d < depth; d++)
@@ -66,18 +72,18 @@ static void multiply_plainly(const struct conv_plan *plan, const float *weights,
                 c[j] += weights[d] * x_col[(size_t)d * (size_t)columns + (size_t)j];
 }
 
-/* C [K/groups x columns] += W_row [K/groups x w_columns] * X_col [w_columns x columns], C's rows
+/* C [filters x columns] += W_row [filters x w_columns] * X_col [w_columns x columns], C's rows
  * being whole maps. The serial OpenBLAS of Debian is built without locks: two products at once
  * share a buffer and give wrong sums (seen with 0.3.21), so there they take turns. */
-static void multiply(const struct conv_plan *plan, const float *weights, const float *x_col,
-                     int columns, float *c)
+static void multiply(const struct conv_plan *plan, const float *weights, int filters,
+                     const float *x_col, int columns, float *c)
 {
     static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
     bool serial = openblas_get_parallel() == OPENBLAS_SEQUENTIAL;
-    int filters = plan->maps.channels / plan->params.groups, depth = (int)plan->w_columns;
+    int depth = (int)plan->w_columns;
 
     if (!small_kernels_have_room(filters, depth)) {
-        multiply_plainly(plan, weights, x_col, columns, c);
+        multiply_plainly(plan, weights, filters, x_col, columns, c);
         return;
     }
     if (serial)
@@ -90,7 +96,7 @@ static void multiply(const struct conv_plan *plan, const float *weights, const f
 
 /* One tile is some columns of one group of one picture:
  * C [K/groups x columns] = bias + W_row [K/groups x w_columns] * X_col [w_columns x columns] */
-static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
+static void run(const struct conv_plan *plan, const struct engine_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
     int of_map = (int)tiles_of_a_map(plan), groups = plan->params.groups;
@@ -98,15 +104,20 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     int k = tile / of_map % groups * filters;
     size_t first = (size_t)(tile % of_map) * tile_columns(plan), left = plan->col_columns - first;
     size_t columns = left < tile_columns(plan) ? left : tile_columns(plan);
+    int block = (int)(PRODUCT_MACS / (plan->w_columns * columns + 1));
     float *c =
         maps + ((size_t)n * (size_t)plan->maps.channels + (size_t)k) * plan->col_columns + first;
 
     (void)shared;
+    block = block < LEAST_FILTERS ? LEAST_FILTERS : block;
     columns_copy(plan, conv_group_image(plan, in->image, n, k), first, columns, scratch, columns);
     for (int i = 0; i < filters; i++)
         for (size_t j = 0; j < columns; j++)
             c[(size_t)i * plan->col_columns + j] = in->bias ? in->bias[k + i] : 0;
-    multiply(plan, in->weights + (size_t)k * plan->w_columns, scratch, (int)columns, c);
+    for (int i = 0; i < filters && !conv_stopped(in); i += block)
+        multiply(plan, in->weights + (size_t)(k + i) * plan->w_columns,
+                 block < filters - i ? block : filters - i, scratch, (int)columns,
+                 c + (size_t)i * plan->col_columns);
     for (int i = 0; i < filters; i++)
         conv_finish(plan, c + (size_t)i * plan->col_columns, columns);
 }

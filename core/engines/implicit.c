@@ -150,7 +150,7 @@ static size_t packed_at(const struct layer *l, int group, int c, int filter)
 }
 
 /* A pack is a chunk of channels of all of a group's filters. */
-static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, void *shared,
+static void prepare(const struct conv_plan *plan, const struct engine_inputs *in, void *shared,
                     int pack)
 {
     struct layer l = layer_of(plan);
@@ -162,7 +162,7 @@ static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, 
 
     if (pack == 0)
         packed_bias(in, 0, (size_t)plan->maps.channels, (size_t)plan->maps.channels, bias);
-    for (int k = 0; k < l.group_filters; k += l.tiling.filters)
+    for (int k = 0; k < l.group_filters && !conv_stopped(in); k += l.tiling.filters)
         to = pack_block(&l, weights + (size_t)k * l.depth,
                         at_most(l.tiling.filters, l.group_filters - k), depth, to);
 }
@@ -265,7 +265,7 @@ static bool streams(const struct layer *l, const struct conv_plan *plan)
            shape_count(plan->maps) > STREAM_FLOATS && plan->col_columns % 16 == 0;
 }
 
-static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
+static void run(const struct conv_plan *plan, const struct engine_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
     struct carver carver = { .at = scratch };
@@ -283,7 +283,7 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     w.bias = bias + filter;
     w.stream = streams(l, plan);
     planes_offsets(&l->planes, plan, w.scratch.offset);
-    for (int c = 0; c < l->group_channels; c += l->chunk) {
+    for (int c = 0; c < l->group_channels && !conv_stopped(in); c += l->chunk) {
         int count = at_most(l->chunk, l->group_channels - c);
 
         w.weights = weights + packed_at(l, w.tile.group, c, w.tile.filter);

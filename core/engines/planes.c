@@ -204,7 +204,7 @@ struct packed packed_of(size_t filters, size_t filter_floats)
     return packed;
 }
 
-void packed_bias(const struct conv_inputs *in, size_t first, size_t filters, size_t padded,
+void packed_bias(const struct engine_inputs *in, size_t first, size_t filters, size_t padded,
                  float *bias)
 {
     memset(bias, 0, padded * sizeof *bias);

@@ -84,7 +84,7 @@ struct packed {
 };
 struct packed packed_of(size_t filters, size_t filter_floats);
 /* Filters [first, first + filters) of the layer's bias; the rest of `padded` is 0. */
-void packed_bias(const struct conv_inputs *in, size_t first, size_t filters, size_t padded,
+void packed_bias(const struct engine_inputs *in, size_t first, size_t filters, size_t padded,
                  float *bias);
 
 /* A product of two counts that are not negative, as what it is used for: a distance. */

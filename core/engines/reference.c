@@ -35,7 +35,7 @@ static float window(const struct conv_plan *plan, const float *image, const floa
 }
 
 /* One tile is some rows of one filter's map of one picture: [rows x OW]. */
-static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
+static void run(const struct conv_plan *plan, const struct engine_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
     int rows = tile_rows(plan), steps = plan->maps.height / rows, map = tile / steps;
@@ -47,7 +47,7 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
 
     (void)shared, (void)scratch;
     for (int end = y + rows; y < end; y++)
-        for (int x = 0; x < plan->maps.width; x++)
+        for (int x = 0; x < plan->maps.width && !conv_stopped(in); x++)
             *to++ = window(plan, image, weights, in->bias ? in->bias[k] : 0, y, x);
     conv_finish(plan, from, count);
 }

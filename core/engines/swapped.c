@@ -21,6 +21,7 @@ enum {
     PLANES_BYTES = 480 * 1024,       /* of a tile's planes, that stay in L2 */
     TILE_OUTPUTS = 448,              /* of one map: their sums for a panel of filters are 56 KB */
     HALF_OUTPUTS = 4 * TILE_OUTPUTS, /* where planes are cut for one panel only */
+    PACK_DEPTH = 1024,   /* of a panel's weights that stay in L2 between two looks at them */
     LEAST_OUTPUTS = 64,  /* of a flat tile that is cut again, since it reads all weights */
     LEAST_FILTERS = 1024 /* times taps, of a tile that need not be less: planes are cut for each */
 };
@@ -145,7 +146,7 @@ static void size(struct conv_plan *plan)
 }
 
 /* W_row is [K x depth]; a panel's filters become [depth][panel], the missing ones zeros. */
-static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, void *shared,
+static void prepare(const struct conv_plan *plan, const struct engine_inputs *in, void *shared,
                     int pack)
 {
     struct layer l = layer_of(plan);
@@ -160,9 +161,13 @@ static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, 
     packed_bias(in, first, (size_t)filters, width, bias + (size_t)pack * width);
     if (filters < panel)
         memset(to, 0, width * l.depth * sizeof *to);
-    l.kernels->transpose(weights, l.depth, filters, (int)l.depth, to, width);
-    for (size_t i = 0; i < (size_t)filters * l.depth; i++)
-        zero += weights[i] * 0.0f; /* NaN as soon as one is not finite */
+    for (size_t d = 0; d < l.depth && !conv_stopped(in); d += PACK_DEPTH) {
+        size_t count = l.depth - d < PACK_DEPTH ? l.depth - d : PACK_DEPTH;
+
+        l.kernels->transpose(weights + d, l.depth, filters, (int)count, to + d * width, width);
+        for (size_t i = 0; i < width * count; i++)
+            zero += to[d * width + i] * 0.0f; /* NaN as soon as one is not finite */
+    }
     finite[pack] = zero == 0;
 }
 
@@ -297,7 +302,7 @@ static void cut_planes(struct work *w, const float *image)
     planes_cut(&l->planes, w->plan, w->tile, image, l->group_channels, w->scratch.planes);
 }
 
-static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
+static void run(const struct conv_plan *plan, const struct engine_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
     struct carver carver = { .at = scratch };
@@ -318,7 +323,7 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     planes_offsets(&l->planes, plan, w.scratch.offset);
     cut_planes(&w, conv_group_image(plan, in->image, w.tile.picture, group_filter));
     map = tile_maps(&l->tiling, plan, w.tile, maps);
-    for (int k = 0; k < w.tile.filters; k += panel) {
+    for (int k = 0; k < w.tile.filters && !conv_stopped(in); k += panel) {
         size_t pack = times(w.tile.group, l->panels) + (size_t)((w.tile.filter + k) / panel);
         size_t first = pack * (size_t)panel;
         int filters = at_most(panel, w.tile.filters - k);

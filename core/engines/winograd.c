@@ -138,12 +138,14 @@ static void transform_weights(const float *g, float *u, size_t step)
 }
 
 /* U of a panel of filters: a channel of all of them at a time, since its rows lie far apart. */
-static void pack_panel(const struct layer *l, const float *weights, int filters, float *u)
+static void pack_panel(const struct layer *l, const struct engine_inputs *in, size_t first,
+                       int filters, float *u)
 {
     size_t channels = (size_t)l->channels, panel = (size_t)l->kernels->panel;
+    const float *weights = in->weights + first * channels * 9;
     float block[PRODUCTS][PANEL_MOST] = { { 0 } };
 
-    for (size_t c = 0; c < channels; c++) {
+    for (size_t c = 0; c < channels && !conv_stopped(in); c++) {
         for (size_t k = 0; k < (size_t)filters; k++)
             transform_weights(weights + (k * channels + c) * 9, &block[0][k], PANEL_MOST);
         for (size_t p = 0; p < PRODUCTS; p++)
@@ -152,7 +154,7 @@ static void pack_panel(const struct layer *l, const float *weights, int filters,
 }
 
 /* A pack is a panel. */
-static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, void *shared,
+static void prepare(const struct conv_plan *plan, const struct engine_inputs *in, void *shared,
                     int pack)
 {
     struct layer l = layer_of(plan);
@@ -162,8 +164,7 @@ static void prepare(const struct conv_plan *plan, const struct conv_inputs *in, 
     float *bias = shared, *u = bias + packing_of(&l).weights;
 
     packed_bias(in, first, (size_t)filters, (size_t)panel, bias + times(pack, panel));
-    pack_panel(&l, in->weights + first * (size_t)l.channels * 9, filters,
-               u + times(pack, panel) * PRODUCTS * (size_t)l.channels);
+    pack_panel(&l, in, first, filters, u + times(pack, panel) * PRODUCTS * (size_t)l.channels);
 }
 
 /* ---- one tile of the tiling: some rows of 4x4 tiles ---- */
@@ -174,6 +175,7 @@ struct work {
     struct tile tile;
     struct scratch scratch;
     int count; /* 4x4 tiles */
+    const struct engine_inputs *in;
 };
 
 /* V [36][C][tiles] */
@@ -184,7 +186,7 @@ static void transform_pixels(const struct work *w, const float *image)
     size_t step = (size_t)l->channels * (size_t)l->pitch;
     struct windows in = { .offset = w->scratch.offset };
 
-    for (int c = 0; c < l->channels; c++, image += plane) {
+    for (int c = 0; c < l->channels && !conv_stopped(w->in); c++, image += plane) {
         float *v = w->scratch.v + (size_t)c * (size_t)l->pitch;
 
         planes_cut(&l->planes, &l->tiles, w->tile, image, 1, w->scratch.planes);
@@ -203,7 +205,7 @@ static void multiply(const struct work *w, const float *u)
     int blocks = parts(w->count, l->kernels->swapped_rows);
     static const int32_t none = 0;
 
-    for (int p = 0; p < PRODUCTS; p++)
+    for (int p = 0; p < PRODUCTS && !conv_stopped(w->in); p++)
         for (int c = 0; c < l->channels; c += chunk) {
             int channels = at_most(chunk, l->channels - c);
             size_t row = times(p, l->channels) + (size_t)c;
@@ -252,11 +254,11 @@ static void transform_sums(const struct work *w, const float *bias, int filters,
     }
 }
 
-static void run(const struct conv_plan *plan, const struct conv_inputs *in, float *maps,
+static void run(const struct conv_plan *plan, const struct engine_inputs *in, float *maps,
                 const void *shared, void *scratch, int tile)
 {
     struct carver carver = { .at = scratch };
-    struct work w = { .layer = layer_of(plan), .plan = plan };
+    struct work w = { .layer = layer_of(plan), .plan = plan, .in = in };
     const struct layer *l = &w.layer;
     const float *bias = shared, *u = bias + packing_of(l).weights;
     int panel = l->kernels->panel, filter;
@@ -268,7 +270,7 @@ static void run(const struct conv_plan *plan, const struct conv_inputs *in, floa
     memset(w.scratch.zeros, 0, (size_t)panel * sizeof(float));
     planes_offsets(&l->planes, &l->tiles, w.scratch.offset);
     transform_pixels(&w, conv_group_image(plan, in->image, w.tile.picture, filter));
-    for (int k = 0; k < w.tile.filters; k += panel) {
+    for (int k = 0; k < w.tile.filters && !conv_stopped(in); k += panel) {
         size_t first = times(w.tile.group, l->panels) * (size_t)panel + (size_t)(w.tile.filter + k);
         size_t map = (size_t)w.tile.picture * (size_t)plan->maps.channels + (size_t)(filter + k);
 
