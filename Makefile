@@ -1,4 +1,5 @@
-# `make help` says what there is. MODE picks how it is built: release, debug, asan, tsan, cover or fuzz.
+# `make help` says what there is. MODE picks how it is built: release, debug, asan, tsan,
+# msan, cover or fuzz.
 MODE   ?= release
 CC     ?= cc
 PREFIX ?= /usr/local
@@ -14,6 +15,7 @@ FLAGS.debug   := -Og -g
 FLAGS.asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover
 FLAGS.tsan    := -O1 -g -fsanitize=thread
 FLAGS.cover   := -O0 -g --coverage
+FLAGS.msan    := -O1 -g -fno-omit-frame-pointer -fsanitize=memory -fsanitize-memory-track-origins
 FLAGS.fuzz    := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover \
                  -fsanitize=fuzzer-no-link,address,undefined
 
@@ -53,7 +55,7 @@ FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SOURCES := $(shell find core api server tests -name '*.[ch]' -o -name '*.inc' -o -name '*.def')
 
 .SECONDARY:
-.PHONY: all run test-web screenshots test-json demo test check lint format fuzz cover image test-image deps clean install man help
+.PHONY: all run test-web screenshots test-json demo test check lint format fuzz msan cover image test-image deps clean install man help
 all: $(BUILD)/convolved ## build the daemon
 
 run: installed-build ## install what is missing, build, serve on PORT (8080)
@@ -80,6 +82,12 @@ format: installed-lint ## rewrite the sources in the house's format
 fuzz: installed-fuzz ## MINUTES=1 of libFuzzer on each of tests/fuzz, or on FUZZERS
 	@$(BUILDING) MODE=fuzz CC=clang $(FUZZERS:%=build/fuzz/fuzz_%)
 	@tests/tools/fuzz.sh build/fuzz $(or $(MINUTES),1) $(FUZZERS)
+
+# All but what libmicrohttpd calls: MemorySanitizer does not see into it.
+SEEN = $(filter-out daemon,$(FUZZERS))
+msan: installed-fuzz ## MemorySanitizer over their inputs and pictures, each harmed at HARM=60 places
+	@$(BUILDING) MODE=msan CC=clang $(patsubst %,build/msan/replay_%,$(SEEN))
+	@HARM=$(or $(HARM),60) tests/tools/msan.sh build/msan $(SEEN)
 
 cover: installed-test ## run the tests, say which lines they reached
 	@$(BUILDING) MODE=cover test
@@ -128,6 +136,11 @@ $(BUILD)/conformance: $(HARNESS) $(call objects,tests/conformance/*.c)
 # Fuzz targets may speak to all of the daemon, whose main has another name there.
 FUZZED := $(BUILD)/tests/fuzz/daemon_main.o $(filter-out %/main.o,$(SERVER)) $(API) $(CORE)
 LIBS.fuzz := $(LIBS.server) $(LIBS.api) $(LIBS.core)
+ifeq ($(MODE),msan)
+FUZZED  += $(BUILD)/tests/fuzz/border.o
+LDFLAGS += -Wl,--wrap=libdeflate_zlib_decompress,--wrap=libdeflate_gzip_decompress_ex
+LDFLAGS += -Wl,--wrap=libdeflate_zlib_compress,--wrap=cJSON_PrintPreallocated
+endif
 $(BUILD)/tests/fuzz/daemon_main.o: server/main.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC) $(CC) $(CPPFLAGS) $(CFLAGS) -Dmain=daemon_main -Wno-missing-prototypes -c -o $@ $<
@@ -145,6 +158,7 @@ KERNELS.release := -O3
 # Unrolled kernels under every sanitizer at once take clang ten minutes; asan runs them instead.
 KERNELS.fuzz    := -fno-sanitize=all \
                    -fno-sanitize-coverage=trace-pc-guard,inline-8bit-counters,trace-cmp,pc-table
+KERNELS.msan    := '-DONCE(value)='
 $(BUILD)/core/kernels/%.o: CFLAGS += $(KERNELS.$(MODE))
 # Loops over pixels and numbers that the compiler turns into vectors at -O3 only.
 $(patsubst %,$(BUILD)/api/%.o,png huffman encode_png encode_data floats_avx512): CFLAGS += -O3
@@ -174,7 +188,8 @@ $(BUILD)/server/assets.o: $(WEB)/tag $(ASSETS) $(patsubst %,$(WEB)/%.gz,$(notdir
 # stb_image is a guest: unused parts are not ours to warn about, its stack starts as zeros, and
 # corrupt pictures make its sums wrap and its shifts fall out: harmless, so not trapped.
 GUEST.asan := -fno-sanitize=shift,signed-integer-overflow
-GUEST.fuzz := $(GUEST.asan) -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang
+GUEST.msan := -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang
+GUEST.fuzz := $(GUEST.asan) $(GUEST.msan)
 $(BUILD)/api/stb.o: CFLAGS += -ftrivial-auto-var-init=zero -fwrapv $(GUEST.$(MODE)) -w
 
 help: ## say this

@@ -1,12 +1,35 @@
 /* Runs a fuzz target over the files of the folders given, without a fuzzer: what was once found stays
- * found, with any compiler and under any sanitizer. */
+ * found, with any compiler and under any sanitizer. HARM=0: so many places
+ * at which each file is harmed, too. */
 #include "tests/fuzz/fuzz.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static bool replay(const char *path)
+/* A block of just this size, so that what is read behind it is seen. */
+static void run(const uint8_t *data, size_t size)
+{
+    uint8_t *copy = malloc(size ? size : 1);
+
+    if (!copy)
+        abort();
+    memcpy(copy, data, size);
+    LLVMFuzzerTestOneInput(copy, size);
+    free(copy);
+}
+
+/* Cut off at a place, and with other bits there. */
+static void harm(uint8_t *data, size_t size, size_t at)
+{
+    run(data, at);
+    data[at] ^= 0x35;
+    run(data, size);
+    data[at] ^= 0x35;
+}
+
+static bool replay(const char *path, size_t places)
 {
     FILE *file = fopen(path, "rb");
     uint8_t *data = NULL;
@@ -23,7 +46,9 @@ static bool replay(const char *path)
     if (size >= 0) {
         printf("%s\n", path); /* the last one printed is the one that crashed */
         fflush(stdout);
-        LLVMFuzzerTestOneInput(data, (size_t)size);
+        run(data, (size_t)size);
+        for (size_t i = 1; size && i <= places; i++)
+            harm(data, (size_t)size, (size_t)size * i / (places + 1));
     }
     free(data);
     return size >= 0;
@@ -31,6 +56,7 @@ static bool replay(const char *path)
 
 int main(int argc, char **argv)
 {
+    const char *places = getenv("HARM");
     int passed = 0, failed = 0;
 
     for (int i = 1; i < argc; i++) {
@@ -41,7 +67,7 @@ int main(int argc, char **argv)
             if (entry->d_name[0] == '.')
                 continue;
             snprintf(path, sizeof path, "%s/%s", argv[i], entry->d_name);
-            *(replay(path) ? &passed : &failed) += 1;
+            *(replay(path, places ? strtoul(places, NULL, 10) : 0) ? &passed : &failed) += 1;
         }
         if (folder)
             closedir(folder);
