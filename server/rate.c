@@ -68,11 +68,14 @@ double rate_take(struct rate *rate, uint64_t client, double now_ms)
 
 uint64_t rate_client(const struct sockaddr *address)
 {
+    const struct in6_addr *ip = &((const struct sockaddr_in6 *)address)->sin6_addr;
     uint64_t client = 0;
 
     if (address->sa_family == AF_INET)
         client = ((const struct sockaddr_in *)address)->sin_addr.s_addr;
+    else if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(ip)) /* by way of [::] */
+        memcpy(&client, &ip->s6_addr[12], 4);
     else if (address->sa_family == AF_INET6)
-        memcpy(&client, &((const struct sockaddr_in6 *)address)->sin6_addr, sizeof client);
+        memcpy(&client, ip, sizeof client);
     return client;
 }

@@ -116,18 +116,18 @@ static void wait_till_it_listens(struct daemon *daemon)
     const char *line = NULL;
     siginfo_t end = { 0 };
 
-    for (int ms = 0; ms < START_MS && !daemon->port; ms += STEP_MS) {
-        line = strstr(daemon_log(daemon), "http://127.0.0.1:");
+    for (int ms = 0; ms < START_MS && !*daemon->url; ms += STEP_MS) {
+        line = strstr(daemon_log(daemon), "listens on http://");
         if (line && strstr(line, "workers"))
-            daemon->port = atoi(line + strlen("http://127.0.0.1:"));
+            sscanf(line, "listens on %63s", daemon->url);
         else if (!waitid(P_PID, (id_t)daemon->pid, &end, WEXITED | WNOHANG | WNOWAIT) && end.si_pid)
             break;
         else
             nap();
     }
-    if (!daemon->port)
+    if (!*daemon->url)
         fail_msg("the daemon did not start; it said: %s", daemon_log(daemon));
-    snprintf(daemon->url, sizeof daemon->url, "http://127.0.0.1:%d", daemon->port);
+    daemon->port = atoi(strrchr(daemon->url, ':') + 1);
 }
 
 struct daemon *daemon_start_passing(const int *sockets, int count, const char *const *options)

@@ -13,7 +13,7 @@ const char *program_path(void);
 struct daemon {
     pid_t pid;
     int port;
-    char url[64]; /* http://127.0.0.1:PORT */
+    char url[64]; /* http://127.0.0.1:PORT, if --listen says nothing else */
     int log_fd;
     char *log;
     struct daemon *next;

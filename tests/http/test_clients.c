@@ -1,6 +1,7 @@
 /* Who may ask, how often, and what the operator sees of it. */
 #include "tests/http/harness.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,7 @@ TEST(with_keys_only_their_holders_are_served_and_health_is_for_all)
     assert_int_equal(status_with(daemon, "X-API-Key: second-key-0000000"), 401);
     assert_int_equal(status_with(daemon, "X-API-Key: second-key-000000022"), 401);
     assert_int_equal(status_with(daemon, "X-API-Key: # two of us"), 401);
+    assert_int_equal(status_with(daemon, text_format("X-API-Key: %0200d", 1)), 401);
     assert_int_equal(status_with(daemon, "Authorization: Basic second-key-00000002"), 401);
     for (int i = 0; i < 7; i++)
         assert_int_equal(http_call(daemon, &(struct call){ .path = open[i] })->status, 200);
@@ -98,8 +100,12 @@ TEST(sighup_reads_the_keys_again_all_or_nothing)
     assert_null(strstr(daemon_log(daemon), "short"));
     assert_int_equal(status_with(daemon, "X-API-Key: third-key-000000001"), 401);
     assert_int_equal(status_with(daemon, "X-API-Key: other-key-000000001"), 200);
-    assert_int_equal(daemon_stop(daemon), 0);
+
     unlink(path);
+    kill(daemon->pid, SIGHUP);
+    assert_true(says(daemon, "nothing changed: cannot read the keys in"));
+    assert_int_equal(status_with(daemon, "X-API-Key: other-key-000000001"), 200);
+    assert_int_equal(daemon_stop(daemon), 0);
 }
 
 TEST(a_client_over_its_rate_is_429_until_its_next_token_and_others_are_not)
@@ -122,6 +128,65 @@ TEST(a_client_over_its_rate_is_429_until_its_next_token_and_others_are_not)
     assert_int_equal(http_call(daemon, &call)->status, 200);
     assert_int_equal(daemon_stop(daemon), 0);
     unlink(path);
+}
+
+/* A socket at this address of ours, by any port; -1: there is no such address here. */
+static int bound_to(const char *address, struct sockaddr_storage *place, socklen_t *size)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)place;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)place;
+    bool six = strchr(address, ':');
+    int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    *place = (struct sockaddr_storage){ .ss_family = six ? AF_INET6 : AF_INET };
+    *size = six ? sizeof *v6 : sizeof *v4;
+    inet_pton(place->ss_family, address, six ? (void *)&v6->sin6_addr : (void *)&v4->sin_addr);
+    if (fd >= 0 && !bind(fd, (struct sockaddr *)place, *size))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* What a request from this address to it gets. */
+static int status_from(const char *address, int port)
+{
+    static const char request[] = "GET " PLAN " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    struct sockaddr_storage place;
+    socklen_t size;
+    int fd = bound_to(address, &place, &size), status;
+
+    ((struct sockaddr_in *)&place)->sin_port = htons((uint16_t)port); /* as in sockaddr_in6 */
+    assert_int_equal(connect(fd, (struct sockaddr *)&place, size), 0);
+    raw_write(fd, request, strlen(request));
+    status = atoi(raw_read(fd) + strlen("HTTP/1.1 "));
+    close(fd);
+    return status;
+}
+
+/* By way of one socket for both, where an IPv4 address begins with ten zeros as ::1 does. */
+TEST(clients_of_ipv4_and_of_ipv6_have_their_rates_each)
+{
+    struct sockaddr_storage place;
+    socklen_t size;
+    struct daemon *daemon;
+    int status = 200, fd = bound_to("::1", &place, &size);
+
+    if (fd < 0) {
+        printf("NOT RUN: there is no IPv6 here\n");
+        skip();
+    }
+    close(fd);
+    daemon = daemon_start("--listen", "[::]:0", "--rate-limit", "1");
+    for (int i = 0; i < 200 && status == 200; i++)
+        status = status_from("127.0.0.1", daemon->port);
+    assert_int_equal(status, 429);
+    assert_int_equal(status_from("127.0.0.2", daemon->port), 200);
+    status = status_from("::1", daemon->port);
+    assert_int_equal(status, 200);
+    for (int i = 0; i < 200 && status == 200; i++)
+        status = status_from("::1", daemon->port);
+    assert_int_equal(status, 429);
+    assert_int_equal(daemon_stop(daemon), 0);
 }
 
 /* The value of the line that begins with this name and labels. */
