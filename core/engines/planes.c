@@ -104,6 +104,7 @@ static struct axis axis_of(int taps, int stride, int dilation, int pad, int outp
         shared = outputs;
     }
     a.length = (int)shared;
+    a.longest = (taps - 1) % a.cycle;
     return a;
 }
 
@@ -142,17 +143,19 @@ void planes_offsets(const struct planes *planes, const struct conv_plan *plan, i
 /* The elements of a slot that lie in the input: [from, to), the first one's coordinate. */
 struct inside {
     int from, to, first;
+    int after; /* elements that taps see behind them */
 };
 
 static struct inside axis_inside(const struct axis *a, int output, int slot)
 {
+    int length = a->length - (slot > a->longest ? a->advance : 0);
     int64_t start = (int64_t)output * a->stride + (int64_t)slot * a->dilation + a->origin;
     int64_t from = start < 0 ? (-start + a->stride - 1) / a->stride : 0;
     int64_t to = start < a->limit ? (a->limit - start + a->stride - 1) / a->stride : 0;
 
-    to = to < a->length ? to : a->length;
+    to = to < length ? to : length;
     from = from < to ? from : to;
-    return (struct inside){ (int)from, (int)to, (int)(start + from * a->stride) };
+    return (struct inside){ (int)from, (int)to, (int)(start + from * a->stride), length - (int)to };
 }
 
 void planes_cut(const struct planes *planes, const struct conv_plan *plan, struct tile tile,
@@ -171,10 +174,10 @@ void planes_cut(const struct planes *planes, const struct conv_plan *plan, struc
                                      .from_step = width * (size_t)planes->y.stride,
                                      .rows_before = y.from,
                                      .rows = y.to - y.from,
-                                     .rows_after = planes->y.length - y.to,
+                                     .rows_after = y.after,
                                      .before = x.from,
                                      .count = x.to - x.from,
-                                     .after = planes->x.length - x.to,
+                                     .after = x.after,
                                      .stride = planes->x.stride };
 
             /* Where all is padding, there is no pixel to point at. */

@@ -48,6 +48,7 @@ void tile_finish(const struct tiling *tiling, const struct conv_plan *plan, stru
 struct axis {
     int cycle, advance;
     int slots, length;
+    int longest; /* slots behind this one are shorter by advance: they have a tap less */
     int stride, dilation;
     int origin, limit; /* input coordinate of slot 0's first element; the input's size */
 };

@@ -23,6 +23,7 @@ enum {
     HALF_OUTPUTS = 4 * TILE_OUTPUTS, /* where planes are cut for one panel only */
     PACK_DEPTH = 1024,   /* of a panel's weights that stay in L2 between two looks at them */
     LEAST_OUTPUTS = 64,  /* of a flat tile that is cut again, since it reads all weights */
+    LINE = 16,           /* floats of a cache line */
     LEAST_FILTERS = 1024 /* times taps, of a tile that need not be less: planes are cut for each */
 };
 
@@ -173,6 +174,14 @@ static void prepare(const struct conv_plan *plan, const struct engine_inputs *in
 
 /* ---- one tile ---- */
 
+/* Rows of the picture that the tile below will cut and this one did not, channel after channel. */
+struct below {
+    const float *pixels;
+    size_t plane, floats; /* from channel to channel; of each */
+    size_t asked, share;  /* floats of the channel so far; lines for each kernel call */
+    int channels;         /* left */
+};
+
 /* Everything that the loops of a tile look at. */
 struct work {
     struct layer layer;
@@ -184,7 +193,55 @@ struct work {
     size_t channel_step;
     struct scratch scratch;
     size_t calls; /* of kernels for a panel and a chunk */
+    struct below below;
 };
+
+static int chunk_channels(const struct layer *l)
+{
+    int bytes = CHUNK_BYTES * (half_panels(l) ? 2 : 1);
+
+    return at_least(1, bytes / (int)sizeof(float) / l->kernels->panel / l->taps);
+}
+
+/* Cutting would wait for memory, which can bring the pixels while the tile above multiplies: its
+ * kernel calls ask for them in equal shares. Only where the next tile is the one below, and windows
+ * leave out no row. */
+static struct below below_of(const struct work *w, const float *image)
+{
+    const struct layer *l = &w->layer;
+    const struct conv_params *p = &w->plan->params;
+    size_t width = (size_t)w->plan->in.width, height = (size_t)w->plan->in.height;
+    int64_t from = (int64_t)(w->tile.y + w->tile.rows - 1) * p->stride[0] - p->pads[0] +
+                   (int64_t)(p->kernel_size[0] - 1) * p->dilation[0] + 1;
+    int64_t to = from + (int64_t)l->tiling.rows * p->stride[0];
+    size_t calls = w->calls * (size_t)parts(w->tile.filters, l->kernels->panel) *
+                   (size_t)parts(l->group_channels, chunk_channels(l));
+    struct below below = { .plane = height * width };
+
+    from = from < 0 ? 0 : from;
+    to = to < w->plan->in.height ? to : w->plan->in.height;
+    if (l->tiling.whole || l->tiling.across > 1 || l->tiling.deep > 1 ||
+        p->stride[0] > p->kernel_size[0] || from >= to)
+        return below;
+    below.pixels = image + (size_t)from * width;
+    below.floats = (size_t)(to - from) * width;
+    below.channels = l->group_channels;
+    below.share = (below.floats / LINE + 1) * (size_t)below.channels / calls + 1;
+    return below;
+}
+
+static void ask_below(struct below *below)
+{
+    for (size_t i = 0; i < below->share && below->channels; i++) {
+        __builtin_prefetch(below->pixels + below->asked, 0, 2);
+        below->asked += LINE;
+        if (below->asked >= below->floats) {
+            below->asked = 0;
+            below->pixels += below->plane;
+            below->channels--;
+        }
+    }
+}
 
 /* The filter's rows [*first, *last) that lie in the picture for output row y. */
 static void rows_inside(const struct work *w, int y, int *first, int *last)
@@ -238,6 +295,7 @@ static void run_row(struct work *w, struct swapped_call *call, int y, int filter
         call->in.pixels = pixels + x;
         call->sums = sums + times(x, kernels->panel);
         pick_kernel(w, w->tile.x + x, rows, filters)(call);
+        ask_below(&w->below);
         call->ahead += call->weights_step * (size_t)call->in.channels / w->calls;
         x += rows;
     }
@@ -249,8 +307,7 @@ static void run_panel(struct work *w, const float *weights, const float *bias, i
 {
     const struct layer *l = &w->layer;
     int fw = w->plan->params.kernel_size[1], panel = l->kernels->panel;
-    int bytes = CHUNK_BYTES * (half_panels(l) ? 2 : 1);
-    int chunk = at_least(1, bytes / (int)sizeof(float) / panel / l->taps);
+    int chunk = chunk_channels(l);
     size_t step = (size_t)l->taps * (size_t)panel;
 
     for (int c = 0; c < l->group_channels; c += chunk) {
@@ -309,7 +366,7 @@ static void run(const struct conv_plan *plan, const struct engine_inputs *in, fl
     struct work w = { .layer = layer_of(plan), .plan = plan };
     const struct layer *l = &w.layer;
     struct packed packed = packing_of(l, plan);
-    const float *bias = shared, *weights = bias + packed.weights;
+    const float *image, *bias = shared, *weights = bias + packed.weights;
     const bool *finite = (const void *)(bias + packed.finite);
     int panel = l->kernels->panel, group_filter;
     float *map;
@@ -321,7 +378,9 @@ static void run(const struct conv_plan *plan, const struct engine_inputs *in, fl
     w.calls = times(w.rows, parts(w.columns, l->kernels->swapped_rows));
     group_filter = w.tile.group * l->group_filters;
     planes_offsets(&l->planes, plan, w.scratch.offset);
-    cut_planes(&w, conv_group_image(plan, in->image, w.tile.picture, group_filter));
+    image = conv_group_image(plan, in->image, w.tile.picture, group_filter);
+    cut_planes(&w, image);
+    w.below = below_of(&w, image);
     map = tile_maps(&l->tiling, plan, w.tile, maps);
     for (int k = 0; k < w.tile.filters && !conv_stopped(in); k += panel) {
         size_t pack = times(w.tile.group, l->panels) + (size_t)((w.tile.filter + k) / panel);
