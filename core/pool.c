@@ -2,6 +2,7 @@
 #include "core/pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -103,6 +104,25 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
+/* Linux may wake a helper on the processor of its waker, where it waits for its turn, and leave it
+ * there while another is idle: whole rows of layers ran on one processor. So workers that are as
+ * many as the processors that we may use get one each. Fewer are left alone: each daemon's would
+ * crowd on the same first ones. */
+static void spread(const struct pool *pool)
+{
+    cpu_set_t ours, own;
+
+    if (sched_getaffinity(0, sizeof ours, &ours) || CPU_COUNT(&ours) != pool->workers)
+        return;
+    for (int i = 0, cpu = 0; i < pool->workers; i++, cpu++) {
+        while (!CPU_ISSET(cpu, &ours))
+            cpu++;
+        CPU_ZERO(&own);
+        CPU_SET(cpu, &own);
+        pthread_setaffinity_np(pool->threads[i], sizeof own, &own);
+    }
+}
+
 static bool start_worker(struct pool *pool)
 {
     struct worker *worker = malloc(sizeof *worker);
@@ -134,8 +154,10 @@ struct pool *pool_start(int workers, int queue_limit)
     while (pool->tasks && pool->threads && pool->workers < workers && start_worker(pool))
         continue;
     pthread_mutex_unlock(&pool->lock);
-    if (pool->workers == workers)
+    if (pool->workers == workers) {
+        spread(pool);
         return pool;
+    }
     pool_drain(pool);
     pool_destroy(pool);
     return NULL;

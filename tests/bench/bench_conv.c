@@ -41,6 +41,8 @@ struct settings {
     double ceiling;
     double log_onednn, log_dense, log_blas; /* for the geometric means */
     int layers, dense, blas_layers;
+    FILE *file;
+    int wrong; /* layers */
 };
 
 /* The definition, a row of outputs at a time so that the compiler may use vectors. */
@@ -293,10 +295,10 @@ static void machine_name(char *name, size_t size)
         fclose(file);
 }
 
-static int bench(FILE *layers, struct settings *settings)
+static void bench(void *arg)
 {
+    struct settings *settings = arg;
     char line[256], name[128];
-    int wrong = 0;
 
     machine_name(name, sizeof name);
     if (!settings->json)
@@ -306,7 +308,7 @@ static int bench(FILE *layers, struct settings *settings)
                settings->loaded ? "minima of processor time" : "medians", "layer", "ours", "cold",
                "ceil", "oneDNN", "x", "im2col", "x", "work KB", "X_col KB", "engine", "bits",
                "oneDNN's");
-    while (fgets(line, sizeof line, layers)) {
+    while (fgets(line, sizeof line, settings->file)) {
         struct subject s;
         const char *bits;
 
@@ -315,7 +317,7 @@ static int bench(FILE *layers, struct settings *settings)
             continue;
         measure(&s, settings);
         bits = check(&s, settings);
-        wrong += !strcmp(bits, "DIFFERS");
+        settings->wrong += !strcmp(bits, "DIFFERS");
         report(&s, settings, bits);
         subject_destroy(&s);
     }
@@ -325,7 +327,6 @@ static int bench(FILE *layers, struct settings *settings)
                exp(settings->log_onednn / settings->layers), settings->layers,
                exp(settings->log_dense / settings->dense), settings->dense,
                exp(settings->log_blas / settings->blas_layers), settings->ceiling);
-    return wrong ? 1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -334,11 +335,10 @@ int main(int argc, char **argv)
     const char *loaded = getenv("LOADED");
     const char *path = argc > 1 ? argv[1] : "tests/bench/layers.csv";
     struct settings settings = { .engine = getenv("ENGINE"), .only = getenv("ONLY") };
-    FILE *layers = fopen(path, "r");
     struct arena_cache *cache;
-    int result;
 
-    if (!layers) {
+    settings.file = fopen(path, "r");
+    if (!settings.file) {
         fprintf(stderr, "bench: cannot read %s\n", path);
         return 2;
     }
@@ -346,18 +346,20 @@ int main(int argc, char **argv)
     settings.json = json && strcmp(json, "0");
     settings.rivals = !rivals || strcmp(rivals, "0");
     settings.workers = workers && atoi(workers) > 0 ? atoi(workers) : 1;
-    settings.pool = settings.workers > 1 ? pool_start(settings.workers - 1, 1) : NULL;
+    settings.pool = settings.workers > 1 ? pool_start(settings.workers, 1) : NULL;
     cache = arena_cache_create((size_t)1 << 30); /* blocks are kept warm, as in the daemon */
     settings.arena = arena_create_cached((size_t)4 << 30, cache);
     for (int i = 0; i < 30; i++)
         settings.ceiling = fmax(settings.ceiling, ceiling_gflops(conv_isa()));
-    result = bench(layers, &settings);
-    fclose(layers);
-    if (settings.pool) {
+    if (settings.pool) { /* as in the daemon: each layer begins on a worker */
+        pool_submit(settings.pool, bench, &settings);
         pool_drain(settings.pool);
         pool_destroy(settings.pool);
+    } else {
+        bench(&settings);
     }
+    fclose(settings.file);
     arena_destroy(settings.arena);
     arena_cache_destroy(cache);
-    return result;
+    return settings.wrong != 0;
 }
