@@ -111,6 +111,14 @@ static void become_daemon(int log_fd, const char *const *options)
     _exit(127);
 }
 
+double now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
 static void wait_till_it_listens(struct daemon *daemon)
 {
     const char *line = NULL;

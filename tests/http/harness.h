@@ -99,6 +99,13 @@ void raw_write(int fd, const void *data, size_t size);
 char *raw_read(int fd);
 char *raw_exchange(struct daemon *daemon, const char *text);
 
+/* A layer that takes a worker for minutes. */
+#define ENDLESS                                                                                    \
+    "{\"image\":{\"sample\":\"noise\",\"size\":512},\"weights\":{\"random\":{\"seed\":1}},"        \
+    "\"out_channels\":64,\"kernel_size\":63,\"algorithm\":\"reference\",\"data\":\"none\"}"
+
+double now_ms(void);
+
 /* Memory that the test's end gives back, and a whole file in it. */
 void *keep(void *memory);
 char *file_read(const char *path, size_t *size);

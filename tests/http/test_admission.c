@@ -9,9 +9,6 @@
 #include <unistd.h>
 
 #define LIGHT "{\"image\":[[1,2],[3,4]],\"weights\":[[1]]}"
-#define HEAVY                                                                                      \
-    "{\"image\":{\"sample\":\"noise\",\"size\":512},\"weights\":{\"random\":{\"seed\":1}},"        \
-    "\"out_channels\":64,\"kernel_size\":63,\"algorithm\":\"reference\",\"data\":\"none\"}"
 
 static int posted(struct daemon *daemon, const char *body)
 {
@@ -51,9 +48,9 @@ static struct daemon *full(int fds[2])
 {
     struct daemon *daemon = daemon_start("--workers", "1", "--queue", "1");
 
-    fds[0] = posted(daemon, HEAVY);
+    fds[0] = posted(daemon, ENDLESS);
     wait_for(daemon, "convolved_jobs_running", 1);
-    fds[1] = posted(daemon, HEAVY);
+    fds[1] = posted(daemon, ENDLESS);
     wait_for(daemon, "convolved_jobs_waiting", 1);
     return daemon;
 }
@@ -102,7 +99,7 @@ TEST(a_queued_request_past_its_deadline_never_runs)
     int ran = 0, waited = 0;
 
     for (int tries = 1; tries <= 5 && !waited; tries++) {
-        int first = posted(daemon, HEAVY), second = posted(daemon, HEAVY);
+        int first = posted(daemon, ENDLESS), second = posted(daemon, ENDLESS);
 
         assert_memory_equal(raw_read(first), "HTTP/1.1 504 ", 13);
         assert_memory_equal(raw_read(second), "HTTP/1.1 504 ", 13);

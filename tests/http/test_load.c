@@ -8,27 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-/* A layer of some milliseconds, and one that takes a worker for minutes. */
+/* A layer of some milliseconds. */
 #define LIGHT                                                                                      \
     "{\"image\":{\"sample\":\"noise\",\"size\":128},\"weights\":{\"random\":{\"seed\":1}},"        \
     "\"out_channels\":32,\"kernel_size\":9,\"data\":\"none\"}"
 #define MIDDLE /* a tenth of a second and more */                                                  \
     "{\"image\":{\"sample\":\"noise\",\"size\":128},\"weights\":{\"random\":{\"seed\":1}},"        \
     "\"out_channels\":32,\"kernel_size\":9,\"algorithm\":\"reference\",\"data\":\"none\"}"
-#define HEAVY                                                                                      \
-    "{\"image\":{\"sample\":\"noise\",\"size\":512},\"weights\":{\"random\":{\"seed\":1}},"        \
-    "\"out_channels\":64,\"kernel_size\":63,\"algorithm\":\"reference\",\"data\":\"none\"}"
-
-static double now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-}
 
 static const char *posted(const char *body)
 {
@@ -160,7 +148,7 @@ TEST(an_idle_connection_does_not_hold_up_the_stop)
 TEST(work_over_the_shutdown_timeout_is_given_up_with_503_and_exit_status_1)
 {
     struct daemon *daemon = daemon_start("--workers", "1", "--shutdown-timeout", "200ms");
-    const char *request = posted(HEAVY);
+    const char *request = posted(ENDLESS);
     int running = raw_open(daemon), waiting = raw_open(daemon);
     char *reply;
 
@@ -195,7 +183,7 @@ TEST(a_queued_request_past_its_deadline_is_answered_while_the_worker_is_still_bu
     struct daemon *daemon = daemon_start("--workers", "1", "--request-timeout", "400ms");
     struct answer *answers[3];
 
-    parallel(daemon, 3, HEAVY, answers);
+    parallel(daemon, 3, ENDLESS, answers);
     for (int i = 0; i < 3; i++) {
         assert_problem(answers[i], 504, "deadline", "/timeout_ms", "400");
         assert_true(answers[i]->ms < 20000);
@@ -207,7 +195,7 @@ TEST(a_queued_request_past_its_deadline_is_answered_while_the_worker_is_still_bu
 TEST(a_client_that_leaves_frees_its_worker_and_its_place_in_the_queue)
 {
     struct daemon *daemon = daemon_start("--workers", "1", "--queue", "1");
-    const char *request = posted(HEAVY);
+    const char *request = posted(ENDLESS);
     struct answer *answer;
 
     for (int round = 0; round < 5; round++) {
@@ -237,7 +225,7 @@ TEST(a_client_that_leaves_frees_its_worker_and_its_place_in_the_queue)
 TEST(health_does_not_wait_behind_work)
 {
     struct daemon *daemon = daemon_start("--workers", "1", "--queue", "1");
-    const char *request = posted(HEAVY);
+    const char *request = posted(ENDLESS);
     int fds[2];
 
     for (int i = 0; i < 2; i++) {

@@ -10,21 +10,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NO_OPTIONS ((const char *const[]){ NULL })
-#define HEAVY                                                                                      \
-    "{\"image\":{\"sample\":\"noise\",\"size\":512},\"weights\":{\"random\":{\"seed\":1}},"        \
-    "\"out_channels\":64,\"kernel_size\":63,\"algorithm\":\"reference\",\"data\":\"none\"}"
-
-static double now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-}
 
 /* --- sockets that are passed in --- */
 
@@ -218,10 +206,10 @@ TEST(the_watchdog_hears_the_loop_idle_or_behind_work_and_not_when_it_is_stuck)
     raw_write(connection,
               text_format("POST /convolve HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
                           "application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                          strlen(HEAVY), HEAVY),
+                          strlen(ENDLESS), ENDLESS),
               strlen(text_format("POST /convolve HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
                                  "application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                                 strlen(HEAVY), HEAVY)));
+                                 strlen(ENDLESS), ENDLESS)));
     assert_in_range(beats(fd, 1000), 4, 21);
     kill(daemon->pid, SIGSTOP);
     beats(fd, 100);

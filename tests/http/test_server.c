@@ -335,6 +335,33 @@ TEST(a_port_that_is_taken_is_exit_3_with_the_way_out)
     assert_ran(ran, 3, "--listen");
 }
 
+TEST(an_address_that_cannot_be_had_is_said_with_the_way_out)
+{
+    assert_ran(run("$P --listen unix:", ""), 2, "must have a path of 1 to 107 bytes");
+    assert_ran(run("$P --listen a..b:80", ""), 2, "a..b is no address here");
+    assert_ran(run("$P --listen 192.0.2.1:8080", ""), 3, "choose an address of this machine");
+    assert_ran(run("$P healthcheck --listen fd:3", ""), 1, "nothing answers");
+}
+
+TEST(a_file_of_keys_that_cannot_be_used_is_exit_2)
+{
+    assert_ran(run("$P --listen 127.0.0.1:0 --api-key-file /nowhere", ""), 2,
+               "cannot read the keys in /nowhere: No such file");
+    assert_ran(run("f=$(mktemp); echo 'a key with blanks in it' >$f; "
+                   "$P --listen 127.0.0.1:0 --api-key-file $f; s=$?; rm $f; exit $s",
+                   ""),
+               2, "line 1 must be a key");
+}
+
+/* With 300 files for good, connections are as few; with 300 to begin with, it takes more. */
+TEST(connections_fit_the_files_that_may_be_open)
+{
+    assert_ran(run("ulimit -n 300; timeout 2 $P --listen 127.0.0.1:0", ""), 124,
+               "only 300 files may be open: --max-connections is 172");
+    assert_ran(run("ulimit -Sn 300; timeout 2 $P --listen 127.0.0.1:0 | grep -c 'only 300'", ""), 1,
+               "0");
+}
+
 TEST(healthcheck_asks_the_configured_address)
 {
     struct daemon *daemon = daemon_start("--drain-delay", "1h");
@@ -370,16 +397,19 @@ TEST(run_convolves_without_a_server)
     assert_ran(run("$P run --queue 0 a.png", ""), 2, "--queue");
 }
 
-TEST(it_serves_on_a_unix_socket_and_removes_it_at_the_end)
+TEST(it_serves_on_a_unix_socket_in_a_dead_ones_place_and_removes_it_at_the_end)
 {
-    const char *script = "d=$(mktemp -d); $P --listen unix:$d/s >$d/log 2>&1 & p=$!; "
-                         "for i in $(seq 500); do [ -S $d/s ] && break; sleep 0.02; done; "
+    const char *script = "d=$(mktemp -d); serve() { "
+                         "  $P --listen unix:$d/s >$d/log 2>&1 & p=$!; "
+                         "  for i in $(seq 500); do grep -q workers $d/log && break; sleep 0.02; "
+                         "  done; }; "
+                         "serve; kill -9 $p; wait $p; [ -S $d/s ] && echo left; : >$d/log; serve; "
                          "curl -s --unix-socket $d/s http://localhost/livez; "
                          "$P healthcheck --listen unix:$d/s && echo healthy; "
                          "kill $p; wait $p; echo status $?; ls $d; rm -r $d";
     struct ran ran = run(script, "");
 
-    assert_ran(ran, 0, "alive\nhealthy\nstatus 0\nlog\n");
+    assert_ran(ran, 0, "left\nalive\nhealthy\nstatus 0\nlog\n");
 }
 
 TEST(json_logs_are_json_whatever_the_path_holds)

@@ -11,16 +11,7 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
-
-double attack_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-}
 
 size_t count_from(const char *name, size_t everyday)
 {
@@ -183,7 +174,7 @@ static void send_some(struct exchange *x)
         x->left = 0; /* it does not listen any more; what it has said is still to be read */
     }
     if (!x->left)
-        x->sent_ms = attack_now_ms();
+        x->sent_ms = now_ms();
 }
 
 static struct outcome understand(struct exchange *x)
@@ -211,7 +202,7 @@ static struct outcome understand(struct exchange *x)
 
 struct outcome attack(int port, const void *bytes, size_t size, int patience_ms)
 {
-    double began = attack_now_ms(), left = patience_ms;
+    double began = now_ms(), left = patience_ms;
     struct exchange x = { .out = bytes,
                           .left = size,
                           .sent_ms = began,
@@ -230,12 +221,12 @@ struct outcome attack(int port, const void *bytes, size_t size, int patience_ms)
             if (x.left && !x.ended && (wait.revents & POLLOUT))
                 send_some(&x);
         }
-        left = began + patience_ms - attack_now_ms();
+        left = began + patience_ms - now_ms();
     }
     close(x.fd);
     outcome = understand(&x);
-    outcome.ms = attack_now_ms() - began;
-    outcome.late_ms = attack_now_ms() - x.sent_ms;
+    outcome.ms = now_ms() - began;
+    outcome.late_ms = now_ms() - x.sent_ms;
     return outcome;
 }
 

@@ -56,6 +56,5 @@ size_t process_kib(pid_t pid, const char *field); /* VmRSS, VmHWM of /proc/PID/s
 int process_files(pid_t pid);
 void process_forget_peak(pid_t pid); /* VmHWM begins anew */
 
-double attack_now_ms(void);
 double quantile(double *values, size_t count, double part); /* sorts them */
 size_t count_from(const char *name, size_t everyday);       /* a number in the environment */

@@ -227,7 +227,7 @@ TEST(no_acknowledged_layer_is_lost_and_no_half_one_is_seen)
     char folder[] = "/tmp/convolved-crash-XXXXXX";
     size_t rounds = count_from("COUNT", 500), applied = 0, open = 0;
     uint64_t random = count_from("SEED", 1);
-    double began = attack_now_ms();
+    double began = now_ms();
     struct writer writers[WRITERS] = { 0 };
     struct daemon *daemon;
 
@@ -251,5 +251,5 @@ TEST(no_acknowledged_layer_is_lost_and_no_half_one_is_seen)
     assert_true(changes(writers) > rounds);
     printf("crash: %zu kills; of %zu acknowledged changes none lost; of %zu in flight %zu had "
            "happened, whole; %.0f ms a round\n",
-           rounds, changes(writers), open, applied, (attack_now_ms() - began) / (double)rounds);
+           rounds, changes(writers), open, applied, (now_ms() - began) / (double)rounds);
 }

@@ -93,10 +93,10 @@ static double free_after_ms(struct daemon *daemon, int look, const char *request
     if (running(look) < 1)
         fail_msg("the layer was done before its client could leave");
     close(fd);
-    began = attack_now_ms();
-    while (running(look) > 0 && attack_now_ms() - began < 10000)
+    began = now_ms();
+    while (running(look) > 0 && now_ms() - began < 10000)
         usleep(200);
-    return attack_now_ms() - began;
+    return now_ms() - began;
 }
 
 TEST(a_worker_of_clients_that_leave_is_free_after_50_ms)
@@ -139,7 +139,7 @@ static double answer_all(struct daemon *daemon, int count, const char *request)
         raw_write(fds[i], request, strlen(request));
     }
     kill(daemon->pid, SIGCONT);
-    began = attack_now_ms();
+    began = now_ms();
     for (int i = 0; i < count; i++) {
         char *reply = raw_read(fds[i]);
 
@@ -148,7 +148,7 @@ static double answer_all(struct daemon *daemon, int count, const char *request)
         drop(fds[i], true);
     }
     free(fds);
-    return attack_now_ms() - began;
+    return now_ms() - began;
 }
 
 TEST(every_number_of_connections_that_are_ready_at_once_is_answered)

@@ -430,20 +430,27 @@ TEST(padding_is_multiplied_like_any_number_and_minus_zero_leaves_as_plus_zero)
     }
 }
 
-TEST(a_stopped_layer_ends_with_the_deadline_error)
+/* The textbook's layer, its numbers drawn: where its output goes. */
+static float *open_textbook(struct bench *b, struct conv_plan *plan, struct conv_inputs *in)
 {
     struct conv_params params = layer(96, 11, 4, 0);
+    struct error err;
+    uint64_t state = 6;
+
+    open_bench(b, 2);
+    assert_true(conv_plan_init(plan, &params, textbook, NULL, &err));
+    *in = draw_inputs(b, plan, &state, false);
+    return arena_new(b->arena, float, shape_count(plan->out));
+}
+
+TEST(a_stopped_layer_ends_with_the_deadline_error)
+{
     struct conv_plan plan;
     struct conv_inputs in;
     struct error err;
     struct bench b;
-    uint64_t state = 6;
-    float *out;
+    float *out = open_textbook(&b, &plan, &in);
 
-    open_bench(&b, 2);
-    assert_true(conv_plan_init(&plan, &params, textbook, NULL, &err));
-    in = draw_inputs(&b, &plan, &state, false);
-    out = arena_new(b.arena, float, shape_count(plan.out));
     atomic_store(&b.stop, true);
     assert_false(conv_run(&plan, &in, out, &b.context, &err));
     assert_int_equal(err.code, ERR_DEADLINE);
@@ -474,20 +481,13 @@ TEST(the_copy_of_padding_stops_at_the_deadline_too)
 
 TEST(the_workspace_that_is_planned_is_the_workspace_that_is_taken)
 {
-    struct conv_params params = layer(96, 11, 4, 0);
     struct conv_plan plan;
     struct conv_inputs in;
     struct error err;
     struct bench b;
-    uint64_t state = 7;
-    size_t before;
-    float *out;
+    float *out = open_textbook(&b, &plan, &in);
+    size_t before = arena_used(b.arena);
 
-    open_bench(&b, 2);
-    assert_true(conv_plan_init(&plan, &params, textbook, NULL, &err));
-    in = draw_inputs(&b, &plan, &state, false);
-    out = arena_new(b.arena, float, shape_count(plan.out));
-    before = arena_used(b.arena);
     assert_true(conv_run(&plan, &in, out, &b.context, &err));
     assert_true(arena_peak(b.arena) <= before + conv_workspace(&plan, b.pool) + 65536);
     assert_int_equal(arena_used(b.arena), before);

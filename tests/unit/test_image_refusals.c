@@ -106,6 +106,9 @@ static void png_with(char depth, char colour, const char *type, const void *data
     end_png();
 }
 
+#define PNG(depth, colour, type, data, says)                                                       \
+    (png_with(depth, colour, type, data, sizeof(data) - 1), REFUSED(says))
+
 TEST(a_small_png_made_by_hand_is_a_picture)
 {
     png_with(8, 0, "teXt", "passed over", 11);
@@ -119,12 +122,9 @@ TEST(a_png_header_says_what_png_has)
     put("\x89PNG\r\n\x1a\n", 8);
     chunk("IHDR", "\0\0\0\2\0\0\0\2\x8\0\0\0", 12);
     REFUSED("the PNG's header has 12 bytes in place of 13");
-    png_with(8, 5, "teXt", "", 0);
-    REFUSED("the PNG says colour type 5 with 8 bits, which PNG does not have");
-    png_with(4, 2, "teXt", "", 0);
-    REFUSED("the PNG says colour type 2 with 4 bits, which PNG does not have");
-    png_with(3, 0, "teXt", "", 0);
-    REFUSED("the PNG says colour type 0 with 3 bits, which PNG does not have");
+    PNG(8, 5, "teXt", "", "the PNG says colour type 5 with 8 bits, which PNG does not have");
+    PNG(4, 2, "teXt", "", "the PNG says colour type 2 with 4 bits, which PNG does not have");
+    PNG(3, 0, "teXt", "", "the PNG says colour type 0 with 3 bits, which PNG does not have");
     size = 8;
     chunk("IHDR", "\0\0\0\2\0\0\0\2\x8\0\0\0\2", 13);
     REFUSED("the PNG uses compression 0, filter 0, interlace 2; PNG knows 0, 0 and 0 or 1");
@@ -134,28 +134,24 @@ TEST(a_png_header_says_what_png_has)
     size = 8;
     chunk("gAMA", "\0\0\0\1", 4);
     REFUSED("the PNG does not begin with its header (IHDR)");
-    png_with(8, 0, "IHDR", "\0\0\0\2\0\0\0\2\x8\0\0\0\0", 13);
-    REFUSED("the PNG has two headers");
+    PNG(8, 0, "IHDR", "\0\0\0\2\0\0\0\2\x8\0\0\0\0", "the PNG has two headers");
 }
 
 TEST(a_png_s_palette_and_transparency_fit_its_pixels)
 {
-    png_with(8, 3, "PLTE", "\1\2\3\4", 4);
-    REFUSED("the PNG's palette of 4 bytes is damaged");
-    png_with(8, 3, "tRNS", "\1", 1);
-    REFUSED("the PNG gives 1 palette entries an alpha, but has 0");
-    png_with(8, 0, "tRNS", "\0\1\2", 3);
-    REFUSED("the PNG's transparent colour has 3 bytes, which does not fit its colour type");
-    png_with(8, 4, "tRNS", "\0\1\0\1", 4);
-    REFUSED("the PNG's transparent colour has 4 bytes, which does not fit its colour type");
-    png_with(8, 3, "teXt", "", 0);
-    REFUSED("the PNG has indices but no palette");
+    PNG(8, 3, "PLTE", "\1\2\3\4", "the PNG's palette of 4 bytes is damaged");
+    PNG(8, 3, "tRNS", "\1", "the PNG gives 1 palette entries an alpha, but has 0");
+    PNG(8, 0, "tRNS", "\0\1\2",
+        "the PNG's transparent colour has 3 bytes, which does not fit its colour type");
+    PNG(8, 4, "tRNS", "\0\1\0\1",
+        "the PNG's transparent colour has 4 bytes, which does not fit its colour type");
+    PNG(8, 3, "teXt", "", "the PNG has indices but no palette");
 }
 
 TEST(a_png_s_data_is_there_in_one_piece_and_whole)
 {
-    png_with(8, 0, "ABCD", "", 0);
-    REFUSED("the PNG has a chunk 41424344 that a reader may not ignore and this one does not know");
+    PNG(8, 0, "ABCD", "",
+        "the PNG has a chunk 41424344 that a reader may not ignore and this one does not know");
     begin_png(8, 0);
     chunk_rows("\0\1\2", 3);
     chunk("teXt", "between", 7);
