@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MOST_TURNS = 200, LEAST_TURNS = 7 };
 static const double seconds_a_layer = 0.6;
@@ -353,6 +354,8 @@ int main(int argc, char **argv)
         settings.ceiling = fmax(settings.ceiling, ceiling_gflops(conv_isa()));
     if (settings.pool) { /* as in the daemon: each layer begins on a worker */
         pool_submit(settings.pool, bench, &settings);
+        while (pool_queued(settings.pool) + pool_running(settings.pool))
+            usleep(10000); /* a pool that drains helps no more */
         pool_drain(settings.pool);
         pool_destroy(settings.pool);
     } else {
