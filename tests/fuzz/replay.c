@@ -1,6 +1,6 @@
 /* Runs a fuzz target over the files of the folders given, without a fuzzer: what was once found stays
- * found, with any compiler and under any sanitizer. HARM=0: so many places
- * at which each file is harmed, too. */
+ * found, with any compiler and under any sanitizer. HARM=n also cuts and changes each file at n
+ * places. */
 #include "tests/fuzz/fuzz.h"
 
 #include <dirent.h>
